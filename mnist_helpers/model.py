@@ -1,0 +1,47 @@
+"""The network of the lessons."""
+import pandas as pd
+import torch
+from torch import nn
+
+
+class MNISTNet(nn.Module):
+    """The network of the lessons: 784 → 128 → 64 → 10, ReLU, dropout after each hidden layer, raw logits.
+
+    Takes images (batch, 1, 28, 28), floating point; returns logits (batch, 10), before softmax.
+    Raises ValueError for a dropout rate outside [0, 1) and for images of another shape or dtype.
+    """
+
+    def __init__(self, dropout: float = 0.2):
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        self.layers = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(784, 128), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(64, 10),
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
+            raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {tuple(images.shape)} {images.dtype}")
+        return self.layers(images)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers the optimizer may change: the elements of all parameters that require a gradient."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def layer_table(model: MNISTNet) -> pd.DataFrame:
+    """One row for each layer: its output size, the activation that follows it, and its number of parameters."""
+    rows, output = [], torch.zeros(1, 1, 28, 28, device=next(model.parameters()).device)
+    for layer in model.layers:
+        output = layer(output)
+        if isinstance(layer, nn.ReLU):
+            rows[-1]["activation"] = "ReLU"
+        else:
+            name = type(layer).__name__ + (f" (rate {layer.p})" if isinstance(layer, nn.Dropout) else "")
+            rows.append({"layer": name, "output size": output.shape[1], "activation": "",
+                         "parameters": count_parameters(layer)})
+    return pd.DataFrame(rows)

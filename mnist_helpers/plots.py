@@ -1,0 +1,134 @@
+"""Draw results. Each function takes axes or makes them, draws on them and returns them; none shows or saves.
+
+The lessons look as they do by `plt.style.use("mnist_helpers.lesson")`, a style file beside this module.
+"""
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
+from matplotlib.ticker import MaxNLocator
+from sklearn.metrics import ConfusionMatrixDisplay
+
+from mnist_helpers.predictions import Predictions, calibration_table
+from mnist_helpers.training import History
+
+COLORS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}  # the same in every figure
+LABELS = {"train": "training", "valid": "validation"}
+WRONG = "#D55E00"
+
+
+def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = (9, 4)) -> np.ndarray:
+    """A (rows, columns) array of fresh axes."""
+    return plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")[1]
+
+
+def plot_digits(
+    images: torch.Tensor, titles: Sequence | None = None, *, columns: int = 10, axes: np.ndarray | None = None
+) -> np.ndarray:
+    """Draw each image in a grid, with a title above it.
+
+    `images`: (n, 1, 28, 28) or (n, 28, 28), ink dark on white. `titles`: n texts or numbers. Returns the axes, (rows,
+    columns). Raises ValueError when there is no image or not one title for each.
+    """
+    images = torch.as_tensor(images).detach().cpu().reshape(len(images), -1)
+    titles = [""] * len(images) if titles is None else list(titles)
+    if len(images) == 0 or len(titles) != len(images):
+        raise ValueError(f"one title is needed for each image and at least one image, got {len(images)} images "
+                         f"and {len(titles)} titles")
+    if axes is None:
+        columns = min(columns, len(images))
+        rows = -(-len(images) // columns)
+        axes = new_axes(rows, columns, (1.15 * columns, 1.5 * rows if any(titles) else 1.15 * rows))
+    side = int(images.shape[1] ** 0.5)
+    for ax, image, title in zip(axes.flat, images, titles):
+        ax.imshow(image.reshape(side, side), cmap="gray_r")
+        ax.set_title(str(int(title) if isinstance(title, torch.Tensor) else title))
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return axes
+
+
+def plot_history(history: History, *, running: bool = False, axes: np.ndarray | None = None) -> np.ndarray:
+    """Draw loss (left) and accuracy (right) over the epochs for training and validation data, dropout off.
+
+    With `running` also the values over the training steps, dropout on, as dashed lines. Returns the two axes.
+    """
+    axes = new_axes(1, 2, (11, 4))[0] if axes is None else axes
+    for ax, quantity in zip(axes, ["loss", "accuracy"]):
+        for part, marker in {"train": "o", "valid": "s"}.items():
+            values = getattr(history, f"{part}_{quantity}")
+            ax.plot(history.epochs, values, color=COLORS[part], marker=marker, markersize=5, label=LABELS[part])
+        if running:
+            values = getattr(history, f"running_{quantity}")
+            ax.plot(history.epochs, values, "--", color=COLORS["train"], label="training, dropout on")
+        ax.set(title=quantity.capitalize(), xlabel="epoch", ylabel=quantity)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.legend()
+    return axes
+
+
+def plot_predictions(predictions: Predictions, *, columns: int = 5, axes: np.ndarray | None = None) -> np.ndarray:
+    """Draw each image with "T: 7  P: 7" above it: the true and the predicted label.
+
+    A wrong prediction stands in bold and another colour, with a cross and a frame. Returns the axes.
+    """
+    titles = [f"T: {true}  P: {predicted}" for true, predicted in zip(predictions.labels, predictions.predicted)]
+    if axes is None:
+        rows = -(-len(predictions) // columns)
+        axes = new_axes(rows, columns, (2.0 * columns, 2.1 * rows))
+    plot_digits(predictions.images, titles, axes=axes)
+    for ax, title, correct in zip(axes.flat, titles, predictions.correct):
+        if not correct:
+            ax.set_title(f"✗ {title}", color=WRONG, fontweight="bold")
+            ax.set_axis_on()
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=WRONG, linewidth=3)
+    return axes
+
+
+def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = None, *, ax: Axes | None = None) -> Axes:
+    """Draw the ten class probabilities of one image as bars; an arrow points at the true class, where given.
+
+    Raises ValueError when there are not ten numbers.
+    """
+    if tuple(probabilities.shape) != (10,):
+        raise ValueError(f"ten probabilities are needed, got shape {tuple(probabilities.shape)}")
+    ax = new_axes()[0, 0] if ax is None else ax
+    ax.bar(range(10), probabilities.tolist(), color="#56B4E9", edgecolor="black")
+    if true_label is not None:
+        tip = (int(true_label), float(probabilities[int(true_label)]))
+        ax.annotate("true class", tip, (0, 35), textcoords="offset points", ha="center",
+                    arrowprops={"arrowstyle": "->", "linewidth": 2})
+    ax.set(xticks=range(10), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), xlabel="class", ylabel="probability")
+    ax.grid(axis="x", visible=False)
+    return ax
+
+
+def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
+    """Draw how often each true digit (row) was called each digit (column). Pale colours grow fast, to show rare errors."""
+    ax = new_axes(size=(7, 6.4))[0, 0] if ax is None else ax
+    ax.grid(False)
+    ConfusionMatrixDisplay.from_predictions(
+        predictions.labels, predictions.predicted, labels=range(10), ax=ax, cmap="Blues", colorbar=False,
+        im_kw={"norm": PowerNorm(0.35)}, text_kw={"fontsize": 11})
+    ax.set(xlabel="predicted label", ylabel="true label")
+    return ax
+
+
+def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | None = None) -> Axes:
+    """Draw accuracy against confidence in groups of equal width, with 95 % intervals, beside the line where they agree."""
+    ax = new_axes(size=(7, 5))[0, 0] if ax is None else ax
+    table = calibration_table(predictions, bins)
+    errors = [(table["accuracy"] - table["low"]).clip(lower=0), (table["high"] - table["accuracy"]).clip(lower=0)]
+    ax.plot([0, 1], [0, 1], ":", color="gray", label="confidence = accuracy")
+    ax.errorbar(table["confidence"], table["accuracy"], yerr=errors, fmt="o", capsize=4, color=COLORS["test"],
+                label="predictions, 95 % interval")
+    for row in table.itertuples():
+        ax.annotate(f"{row.images:,}", (row.confidence, row.low), (0, -16),
+                    textcoords="offset points", ha="center", fontsize=10)
+    ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")
+    ax.legend(loc="upper left")
+    return ax

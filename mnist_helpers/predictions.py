@@ -1,0 +1,108 @@
+"""Run a model over a dataset and keep what it said."""
+import dataclasses
+
+import pandas as pd
+import torch
+from scipy.stats import binomtest
+from torch import nn
+from torch.utils.data import Dataset
+
+from mnist_helpers.data import make_loader
+from mnist_helpers.training import device_of, eval_mode
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model said about n images, all on the CPU: logits (n, 10), true labels (n,), images (n, 1, 28, 28)."""
+
+    logits: torch.Tensor
+    labels: torch.Tensor
+    images: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, rows: torch.Tensor | slice) -> "Predictions":
+        """The predictions at `rows`: a slice, a boolean mask or a list of row numbers."""
+        return Predictions(self.logits[rows], self.labels[rows], self.images[rows])
+
+    @property
+    def probabilities(self) -> torch.Tensor:
+        """Softmax of the logits: (n, 10), each row sums to 1."""
+        return self.logits.softmax(dim=1)
+
+    @property
+    def predicted(self) -> torch.Tensor:
+        """The class with the largest logit: (n,)."""
+        return self.logits.argmax(dim=1)
+
+    @property
+    def confidence(self) -> torch.Tensor:
+        """The probability given to the predicted class: (n,), from 0.1 to 1 with ten classes."""
+        return self.probabilities.max(dim=1).values
+
+    @property
+    def correct(self) -> torch.Tensor:
+        """Whether each prediction equals the true label: (n,) booleans."""
+        return self.predicted == self.labels
+
+    @property
+    def accuracy(self) -> float:
+        """The share of correct predictions, from 0 to 1."""
+        return self.correct.double().mean().item()
+
+    def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Wilson's confidence interval for the accuracy, counting only the luck of which images were drawn."""
+        interval = binomtest(int(self.correct.sum()), len(self)).proportion_ci(confidence, method="wilson")
+        return float(interval.low), float(interval.high)
+
+    def mistakes(self) -> "Predictions":
+        """The wrong predictions only, the most confident first."""
+        wrong = self[~self.correct]
+        return wrong[wrong.confidence.argsort(descending=True)]
+
+    def sample(self, size: int, seed: int = 0) -> "Predictions":
+        """`size` predictions drawn at random without repetition; the same seed draws the same ones."""
+        if not 0 < size <= len(self):
+            raise ValueError(f"size must be from 1 to {len(self)}, the predictions there are, got {size}")
+        return self[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:size]]
+
+
+def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predictions:
+    """Run `model` over a `TensorDataset` of images and labels, in order and with dropout off.
+
+    The model comes back in the mode it was in. Raises ValueError for an empty dataset.
+    """
+    device, logits, labels, images = device_of(model), [], [], []
+    with eval_mode(model), torch.no_grad():
+        for batch_images, batch_labels in make_loader(dataset, batch_size):
+            logits.append(model(batch_images.to(device)).cpu())
+            labels.append(batch_labels.cpu())
+            images.append(batch_images.cpu())
+    return Predictions(torch.cat(logits), torch.cat(labels), torch.cat(images))
+
+
+def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
+    """Predictions grouped by confidence into `bins` equally wide groups: does 90 % confidence mean 90 % correct?
+
+    Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy). Groups
+    without any prediction are left out.
+    """
+    group = (predictions.confidence * bins).ceil().clamp(1, bins)
+    rows = []
+    for number in group.unique():
+        part = predictions[group == number]
+        low, high = part.accuracy_interval()
+        rows.append({"images": len(part), "confidence": part.confidence.mean().item(), "accuracy": part.accuracy,
+                     "low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def expected_calibration_error(predictions: Predictions, bins: int = 10) -> float:
+    """The mean distance between confidence and accuracy over the groups of `calibration_table`, weighted by their images.
+
+    Follows Guo et al. (2017), On Calibration of Modern Neural Networks, equation 3.
+    """
+    table = calibration_table(predictions, bins)
+    distance = (table["accuracy"] - table["confidence"]).abs()
+    return float((distance * table["images"]).sum() / table["images"].sum())

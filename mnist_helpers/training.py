@@ -1,0 +1,245 @@
+"""Steps, epochs and the history of a training run."""
+import dataclasses
+import math
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+# Weight decay drives the weights of pixels that are always black towards zero, and with them Adam's averages, down
+# to numbers below 1e-38 (denormals), which processors handle many times slower. Count them as zero instead. Threads
+# take this setting over when they start, so it must stand before the first computation, at import.
+torch.set_flush_denormal(True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Metrics:
+    """Loss (cross-entropy in nats) and accuracy (a share from 0 to 1), both means over examples."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclasses.dataclass
+class History:
+    """What happened in each epoch of a training run, one list entry an epoch.
+
+    `train_*` and `valid_*` are measured after the epoch in the same way, with dropout off. `running_*` are the means
+    over the epoch's own steps, while the weights still change and with dropout on. Accuracies are shares from 0 to 1,
+    losses are in nats, `seconds` is the wall time of training and measuring.
+    """
+
+    train_loss: list[float] = dataclasses.field(default_factory=list)
+    train_accuracy: list[float] = dataclasses.field(default_factory=list)
+    valid_loss: list[float] = dataclasses.field(default_factory=list)
+    valid_accuracy: list[float] = dataclasses.field(default_factory=list)
+    running_loss: list[float] = dataclasses.field(default_factory=list)
+    running_accuracy: list[float] = dataclasses.field(default_factory=list)
+    seconds: list[float] = dataclasses.field(default_factory=list)
+
+    def append(self, train: Metrics, valid: Metrics, running: Metrics, seconds: float) -> None:
+        """Add one epoch."""
+        for name, metrics in {"train": train, "valid": valid, "running": running}.items():
+            getattr(self, f"{name}_loss").append(metrics.loss)
+            getattr(self, f"{name}_accuracy").append(metrics.accuracy)
+        self.seconds.append(seconds)
+
+    def __len__(self) -> int:
+        return len(self.seconds)
+
+    @property
+    def epochs(self) -> list[int]:
+        """1, 2, 3, …: the numbers of the epochs."""
+        return list(range(1, len(self) + 1))
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch (counted from 1) with the lowest validation loss. Raises ValueError when there is no epoch."""
+        if not len(self):
+            raise ValueError("the history is empty: no epoch was completed")
+        return 1 + int(np.argmin(self.valid_loss))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The history as a pandas table with the epoch as its index."""
+        return pd.DataFrame(dataclasses.asdict(self), index=pd.Index(self.epochs, name="epoch"), dtype=float)
+
+    @classmethod
+    def from_frame(cls, frame: pd.DataFrame) -> "History":
+        """The inverse of `to_frame`. Raises ValueError when the columns are others than a history's."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if list(frame.columns) != names:
+            raise ValueError(f"a history has the columns {names}, got {list(frame.columns)}")
+        return cls(**{name: frame[name].tolist() for name in names})
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write the history to a CSV file, every digit of it; an older file there is replaced at the end only."""
+        path = Path(path)
+        unfinished = path.with_name(path.name + ".unfinished")
+        self.to_frame().to_csv(unfinished)
+        unfinished.replace(path)
+
+    @classmethod
+    def from_csv(cls, path: str | Path) -> "History":
+        """Read a file that `to_csv` wrote, without loss."""
+        return cls.from_frame(pd.read_csv(path, index_col="epoch", float_precision="round_trip"))
+
+    def __str__(self) -> str:
+        return self.to_frame().to_string(float_format="{:.4f}".format)
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(float_format="{:.4f}".format)
+
+
+class DivergedError(ArithmeticError):
+    """The loss became infinite or not a number. `history` holds the epochs that were completed before."""
+
+    def __init__(self, message: str, history: History | None = None):
+        super().__init__(message)
+        self.history = history
+
+
+def set_seed(seed: int) -> None:
+    """Start the random numbers of Python, NumPy and PyTorch from `seed`, for weights, batches and dropout alike.
+
+    The same seed gives the same numbers to the last bit on the same machine with the same number of threads.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def pick_device() -> torch.device:
+    """The fastest device there is: an NVIDIA GPU ("cuda"), else an Apple GPU ("mps"), else the processor ("cpu")."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """The device on which the model's parameters lie."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Within a `with` block: dropout off. After it every layer is in the mode it was in before."""
+    modes = {layer: layer.training for layer in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for layer, training in modes.items():
+            layer.training = training
+
+
+def train_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
+    """One step of training on one batch; returns the batch's loss and accuracy before the step, dropout on.
+
+    `images`: whatever the model takes, (batch, 1, 28, 28) for MNISTNet. `labels`: int64 (batch,).
+    """
+    model.train()                              # dropout on
+    logits = model(images)                     # (batch, 10), before softmax
+    loss = F.cross_entropy(logits, labels)     # a mean over the batch
+    optimizer.zero_grad()                      # forget the gradients of the last step
+    loss.backward()                            # compute the new ones
+    optimizer.step()                           # change the weights
+    correct = logits.argmax(dim=1) == labels
+    return Metrics(loss.item(), correct.float().mean().item())
+
+
+def train_epoch(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optimizer) -> Metrics:
+    """One pass over the training batches; returns the running loss and accuracy, each example weighing the same.
+
+    Raises DivergedError at the first step whose loss is infinite or not a number, ValueError when there is no batch.
+    """
+    device = device_of(model)
+    total_loss = total_correct = count = 0
+    for step, (images, labels) in enumerate(loader, start=1):
+        batch = train_step(model, images.to(device), labels.to(device), optimizer)
+        if not math.isfinite(batch.loss):
+            raise DivergedError(f"the loss became {batch.loss} at step {step}: use a lower learning rate, or look for "
+                                "NaN in the images")
+        total_loss += batch.loss * len(labels)
+        total_correct += batch.accuracy * len(labels)
+        count += len(labels)
+    if count == 0:
+        raise ValueError("the loader gave no batch: its dataset is empty")
+    return Metrics(total_loss / count, total_correct / count)
+
+
+def evaluate(model: nn.Module, loader: Iterable) -> Metrics:
+    """Loss and accuracy over all batches of `loader`, with dropout off and each example weighing the same.
+
+    The model comes back in the mode it was in. Raises ValueError when there is no batch.
+    """
+    device = device_of(model)
+    total_loss = total_correct = count = 0
+    with eval_mode(model), torch.no_grad():
+        for images, labels in loader:
+            logits, labels = model(images.to(device)), labels.to(device)
+            total_loss += F.cross_entropy(logits, labels, reduction="sum").item()
+            total_correct += (logits.argmax(dim=1) == labels).sum().item()
+            count += len(labels)
+    if count == 0:
+        raise ValueError("the loader gave no batch: its dataset is empty")
+    return Metrics(total_loss / count, total_correct / count)
+
+
+def fit(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train_loader: Iterable,
+    valid_loader: Iterable,
+    epochs: int = 10,
+    on_epoch_end: Callable[[History], object] | None = None,
+    progress: bool = True,
+) -> History:
+    """Train for `epochs` epochs and measure after each of them; returns the history.
+
+    Shows a progress bar with the time left, unless `progress` is False. After each epoch calls `on_epoch_end(history)`;
+    when that returns True, training stops there (early stopping). Kernel → Interrupt (KeyboardInterrupt) stops it too:
+    the history then holds the completed epochs, and the model keeps the weights of its last step.
+
+    Raises ValueError for fewer than 1 epoch or an empty loader; DivergedError (with the history so far in its
+    attribute `history`) when the loss is infinite or not a number.
+    """
+    if not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(f"epochs must be a whole number from 1 up, got {epochs}")
+    history = History()
+    with progress_bar(epochs, train_loader, progress) as bar:
+        try:
+            for epoch in range(1, epochs + 1):
+                started = time.perf_counter()
+                bar.set_description(f"epoch {epoch}/{epochs}")
+                running = train_epoch(model, counted(train_loader, bar), optimizer)
+                train, valid = evaluate(model, train_loader), evaluate(model, valid_loader)
+                history.append(train, valid, running, time.perf_counter() - started)
+                if on_epoch_end is not None and on_epoch_end(history) is True:
+                    break
+        except KeyboardInterrupt:
+            bar.write(f"Interrupted in epoch {epoch}: the history holds the completed epochs.", file=sys.stdout)
+        except DivergedError as error:
+            raise DivergedError(f"epoch {epoch}: {error}", history) from None
+    return history
+
+
+def progress_bar(epochs: int, loader: Iterable, shown: bool) -> tqdm:
+    """A bar over all steps of all epochs, on standard output so that a notebook keeps its last state."""
+    total = epochs * len(loader) if hasattr(loader, "__len__") else None
+    return tqdm(total=total, unit=" steps", file=sys.stdout, disable=not shown, ncols=90, mininterval=0.25)
+
+
+def counted(loader: Iterable, bar: tqdm) -> Iterator:
+    """The batches of `loader`, moving `bar` on by one for each."""
+    for batch in loader:
+        yield batch
+        bar.update()
