@@ -209,6 +209,25 @@ def load_sample(note: str) -> MNISTData:
     return MNISTData(*parts, source="sample", note=note)
 
 
+def textbook_dataset(dataset: TensorDataset) -> torch.utils.data.Dataset:
+    """torchvision's own MNIST dataset with `ToTensor` over the images of `dataset`, for comparison.
+
+    The images go through a temporary folder of IDX files, as torchvision.datasets.MNIST expects it.
+    """
+    from torchvision import datasets, transforms
+
+    images, labels = dataset.tensors
+    arrays = {IMAGE_MAGIC: (images * 255).round().byte().squeeze(1), LABEL_MAGIC: labels.byte()}
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "MNIST", "raw")
+        raw.mkdir(parents=True)
+        for name in MD5:
+            magic = IMAGE_MAGIC if "images" in name else LABEL_MAGIC
+            header = np.array([magic, *arrays[magic].shape], dtype=">i4")
+            (raw / name).write_bytes(header.tobytes() + arrays[magic].cpu().numpy().tobytes())
+        return datasets.MNIST(folder, train=True, transform=transforms.ToTensor())
+
+
 def download(folder: Path) -> None:
     """Download MNIST with torchvision into `folder`/MNIST/raw, all of it or nothing.
 
