@@ -1,0 +1,191 @@
+"""The rules that every notebook keeps, read from the stored files, and a run of each on the sample, offline."""
+import ast
+import importlib
+import os
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions"]
+MIRROR = "mirrors:"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def text_outputs(notebook):
+    return "\n".join(output.get("text", "") for cell in code_cells(notebook) for output in cell.outputs)
+
+
+def mirrors():
+    """(notebook, cell source, dotted name) of each definition that stands in a notebook and in the package."""
+    for path in PATHS:
+        for cell in code_cells(read(path)):
+            for tag in cell.metadata.get("tags", []):
+                if tag.startswith(MIRROR):
+                    yield path.stem, cell.source, tag.removeprefix(MIRROR)
+
+
+def solutions(notebook):
+    """The code of the folded solutions, in order."""
+    folded = [part for cell in markdown_cells(notebook) for part in re.findall(r"<details>.*?</details>", cell.source, re.S)]
+    return [code for part in folded for code in re.findall(r"```python\n(.*?)```", part, re.S)]
+
+
+def bare(definition):
+    """The definition's code without docstrings and type hints, in one fixed form."""
+    for node in ast.walk(definition):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node):
+            node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+    return ast.unparse(definition)
+
+
+def definition(source, name):
+    found = [node for node in ast.parse(source).body if getattr(node, "name", None) == name]
+    assert len(found) == 1, f"{len(found)} definitions of {name}"
+    return bare(found[0])
+
+
+def test_the_lessons_are_there():
+    assert [path.stem for path in PATHS][: len(LESSONS)] == LESSONS
+
+
+@pytest.mark.parametrize(("notebook", "source", "dotted"), mirrors())
+def test_a_shown_definition_is_the_package_s(notebook, source, dotted):
+    module_name, name = dotted.rsplit(".", 1)
+    module = Path(importlib.import_module(module_name).__file__)
+    constants = {"SPLIT_SEED": "0"}  # the notebook shows the number itself
+    in_package = definition(module.read_text(encoding="utf-8"), name)
+    for constant, value in constants.items():
+        in_package = in_package.replace(constant, value)
+    assert definition(source, name) == in_package
+
+
+def test_what_the_lessons_are_about_is_shown_once():
+    shown = [dotted for _, _, dotted in mirrors()]
+    assert len(shown) == len(set(shown))
+    needed = ["model.MNISTNet", "training.train_step", "training.train_epoch", "training.evaluate", "runs.train_run",
+              "data.split_train_valid", "data.make_loader"]
+    assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_stored_executed_in_order_and_without_errors(path):
+    cells = code_cells(read(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_stored_clean(path):
+    metadata = read(path).metadata
+    assert metadata.kernelspec.name == "python3"
+    assert "widgets" not in metadata
+    assert path.stat().st_size < 500_000
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|work|tmp|Users)/|[A-Z]:\\\\", text), "a path of somebody's machine"
+    assert '"stderr"' not in text, "a warning is stored"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_stored_with_the_results_of_full_mnist(path):
+    assert "Full MNIST: 48,000 training, 12,000 validation and 10,000 test images" in text_outputs(read(path))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_told_as_a_lesson(path):
+    text = [cell.source for cell in markdown_cells(read(path))]
+    headings = re.findall(r"^#+ .*", re.sub(r"```.*?```", "", "\n".join(text), flags=re.S), re.M)
+    assert [line for line in headings if line.startswith("# ")] == headings[:1]
+    assert "**Time:**" in text[0] and "you can" in text[0]
+    assert headings[-2:] == ["## What we saw", "## Try it"]
+    exercises = text[-1].count("<details>")
+    assert exercises in (2, 3) and exercises == text[-1].count("</details>") == len(solutions(read(path)))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_cells_are_short(path):
+    notebook = read(path)
+    lines = sorted(
+        sum(1 for line in cell.source.splitlines() if line.strip() and not line.strip().startswith("#"))
+        for cell in code_cells(notebook)
+    )
+    assert lines[len(lines) // 2] <= 4
+    assert lines[int(0.95 * len(lines))] <= 12
+    assert lines[-1] <= 25
+    kinds = "".join(cell.cell_type[0] for cell in notebook.cells)
+    assert "ccc" not in kinds, "three code cells in a row"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_opened_cold_on_the_sample_offline(path, tmp_path, monkeypatch):
+    """Each lesson alone: no network, no saved run, an empty home, the 5,000 images; the solutions run as well."""
+    monkeypatch.setenv("MNIST_DATA_DIR", "sample")
+    monkeypatch.setenv("MNIST_RUNS_DIR", str(tmp_path / "runs"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for proxy in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # nobody listens there
+    notebook = read(path)
+    notebook.cells += [nbformat.v4.new_code_cell(code) for code in solutions(notebook)]
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert "MNIST sample: 3,000 training, 1,000 validation and 1,000 test images" in text_outputs(notebook)
+
+
+def stored_numbers(lesson, pattern):
+    """All matches of `pattern` (with groups) in the stored text outputs of a lesson, as tuples of numbers."""
+    path = next(path for path in PATHS if path.stem == lesson)
+    found = re.findall(pattern, text_outputs(read(path)))
+    assert found, f"no output of {lesson} matches {pattern}"
+    return [tuple(float(number) for number in match) for match in found]
+
+
+def test_lesson_1_says_what_its_run_shows():
+    ((first, first_sd), (last, last_sd)) = stored_numbers(
+        "01_data_loading", r"epoch +\d+: ([+-][\d.]+) ± ([\d.]+) percentage points")
+    assert first < last < 0, "standardizing is ahead, most of all in the first epoch"
+    assert abs(first) > 2 * first_sd
+
+
+def test_lesson_3_says_what_its_runs_show():
+    number = r"([+-][\d.]+) ± ([\d.]+)"
+    for setting in ("both", "dropout alone"):
+        ((mean, half),) = stored_numbers("03_training", f"valid loss, {setting} − neither: {number}")
+        assert mean + half < 0, f"{setting} lowers the loss"
+    ((mean, half),) = stored_numbers("03_training", f"valid loss, weight decay alone − neither: {number}")
+    assert mean - half < 0 < mean + half, "no detectable effect of weight decay alone"
+    for mean, half in stored_numbers("03_training", f"valid accuracy, .*? − neither: {number}"):
+        assert abs(mean) < 0.01, "less than one percentage point"
+
+
+def test_lesson_4_says_what_its_runs_show():
+    ((off, on, valid),) = stored_numbers(
+        "04_curves", r"dropout off ([\d.]+)%, on ([\d.]+)%, validation ([\d.]+)%")
+    assert abs(on - valid) < abs(off - valid)
+    ((lowest, last),) = stored_numbers("04_curves", r"lowest validation loss ([\d.]+) in epoch \d+, ([\d.]+) in epoch 40")
+    assert last > 1.2 * lowest, "the loss rises"
+    ((best, at_end),) = stored_numbers("04_curves", r"validation accuracy ([\d.]+)% in epoch \d+, ([\d.]+)% in epoch 40")
+    assert abs(best - at_end) < 1, "the accuracy hardly changes"
+
+
+def test_lesson_5_reaches_what_the_text_names():
+    ((accuracy, low, high),) = stored_numbers(
+        "05_predictions", r"test accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%")
+    assert 97 <= accuracy <= 98
+    assert low < accuracy < high

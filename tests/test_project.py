@@ -1,0 +1,200 @@
+"""What holds for the project as a whole: one list of packages, one direction of imports, short explained functions."""
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+import yaml
+
+try:
+    import tomllib
+except ModuleNotFoundError:  # Python 3.10
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = sorted((ROOT / "mnist_helpers").glob("*.py"))
+TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+MAY_IMPORT = {
+    "data": set(),
+    "model": set(),
+    "training": set(),
+    "predictions": {"data", "training"},
+    "runs": {"data", "model", "training"},
+    "plots": {"predictions", "training"},
+    "widgets": {"data", "model", "training", "predictions", "runs", "plots"},
+}
+FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+EACH_MODULE = pytest.mark.parametrize("module", TREES)
+
+
+# ---------------------------------------------------------------- the lists of packages
+
+
+def requirements(lines):
+    """The requirement lines as {name: bounds}."""
+    return {re.match(r"[\w.-]+", line)[0].lower(): re.sub(r"^[\w.-]+", "", line).strip() for line in lines}
+
+
+@pytest.fixture(scope="module")
+def pyproject():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def declared(pyproject):
+    """All packages of pyproject.toml."""
+    return requirements(sum(pyproject["optional-dependencies"].values(), pyproject["dependencies"]))
+
+
+@pytest.fixture(scope="module")
+def conda():
+    """The packages of environment.yml, under pip's names."""
+    lines = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    packages = requirements(line for line in lines if isinstance(line, str))
+    packages["torch"] = packages.pop("pytorch")
+    return packages
+
+
+def test_requirements_txt_holds_the_packages_of_pyproject(declared):
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert requirements(line for line in lines if line.strip() and line[0] not in "#-") == declared
+
+
+def test_requirements_txt_installs_the_package_itself():
+    assert "-e ." in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+
+
+def test_environment_yml_holds_the_packages_of_pyproject(declared, conda):
+    assert {name: bounds for name, bounds in conda.items() if name not in ("python", "pip")} == declared
+
+
+def test_environment_yml_asks_for_the_python_of_pyproject(pyproject, conda):
+    assert conda["python"] == pyproject["requires-python"]
+
+
+@EACH_MODULE
+def test_what_a_module_imports_is_declared(declared, module):
+    known = {"sklearn": "scikit-learn"}
+    names = {known.get(name, name).lower() for name in imported(module)}
+    others = names - set(sys.stdlib_module_names) - {"mnist_helpers"}
+    assert others <= set(declared)
+
+
+# ---------------------------------------------------------------- imports
+
+
+def imported(module):
+    """The top-level packages that the module imports, within functions too."""
+    names = set()
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add("mnist_helpers" if node.level else node.module.partition(".")[0])
+    return names
+
+
+def siblings(module):
+    """The modules of the package that the module imports, within functions too."""
+    names = set()
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, ["mnist_helpers" if node.level else "", node.module]))
+            names |= {f"{base}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("mnist_helpers.")}
+
+
+@pytest.mark.parametrize("module", [name for name in TREES if name != "__init__"])
+def test_a_module_imports_only_the_siblings_below_it(module):
+    assert siblings(module) <= MAY_IMPORT[module]
+
+
+@pytest.mark.parametrize("package, users", [("matplotlib", {"plots", "widgets"}), ("ipywidgets", {"widgets"})])
+def test_drawing_and_widgets_are_imported_in_their_modules_only(package, users):
+    assert {module for module in TREES if package in imported(module)} <= users
+
+
+def test_importing_the_package_loads_neither_widgets_nor_jupyter():
+    code = "import sys, mnist_helpers; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "mnist_helpers" in loaded
+    assert not loaded & {"ipywidgets", "jupyterlab", "notebook", "IPython"}
+
+
+# ---------------------------------------------------------------- functions
+
+
+def functions_of(tree):
+    """All functions and methods, nested ones too."""
+    return [node for node in ast.walk(tree) if isinstance(node, FUNCTION)]
+
+
+def public_definitions(body):
+    """The functions, classes and methods that do not start with an underscore, without those inside functions."""
+    for node in body:
+        if isinstance(node, (*FUNCTION, ast.ClassDef)) and not node.name.startswith("_"):
+            yield node
+        if isinstance(node, ast.ClassDef):
+            yield from public_definitions(node.body)
+
+
+def code_lines(function, source):
+    """The number of lines of the function's body that hold code: no docstring, no comment, no blank line."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    if not body:
+        return 0
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in silent:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines & set(range(body[0].lineno, function.end_lineno + 1)))
+
+
+def test_code_lines_counts_neither_docstring_nor_comment_nor_blank_line():
+    lines = ["def f(", "    a,", "):", '    """One.', "", '    Two."""', "    # why"]
+    source = "\n".join([*lines, "    x = [", "        1,  # one", "    ]", "", "    return x", ""])
+    assert code_lines(ast.parse(source).body[0], source) == 4
+
+
+@EACH_MODULE
+def test_everything_public_has_a_docstring(module):
+    definitions = [node for node in public_definitions(TREES[module].body) if node.name != "forward"]
+    assert [node.name for node in definitions if not ast.get_docstring(node)] == []
+
+
+@EACH_MODULE
+def test_the_module_has_a_docstring(module):
+    assert ast.get_docstring(TREES[module])
+
+
+@EACH_MODULE
+def test_every_parameter_and_return_value_has_a_type(module):
+    missing = []
+    for function in functions_of(TREES[module]):
+        arguments = function.args
+        parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        missing += [f"{function.name}({parameter.arg})" for parameter in parameters
+                    if parameter and not parameter.annotation and parameter.arg not in ("self", "cls")]
+        missing += [f"{function.name} →"] * (function.returns is None and function.name != "__init__")
+    assert missing == []
+
+
+@EACH_MODULE
+def test_no_function_has_more_than_25_lines_of_code(module):
+    source = (ROOT / "mnist_helpers" / f"{module}.py").read_text(encoding="utf-8")
+    lengths = {function.name: code_lines(function, source) for function in functions_of(TREES[module])}
+    assert {name: length for name, length in lengths.items() if length > 25} == {}
+
+
+@EACH_MODULE
+def test_no_line_is_longer_than_120_characters(module):
+    lines = (ROOT / "mnist_helpers" / f"{module}.py").read_text(encoding="utf-8").splitlines()
+    assert [number for number, line in enumerate(lines, start=1) if len(line) > 120] == []
