@@ -6,6 +6,7 @@ The files use the IDX format described at http://yann.lecun.com/exdb/mnist/.
 import dataclasses
 import gzip
 import hashlib
+import http.client
 import os
 import socket
 import tempfile
@@ -14,11 +15,12 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
 DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 SPLIT_SEED = 0
@@ -89,7 +91,7 @@ def load_mnist(root: str | Path | None = None) -> MNISTData:
     try:
         download(DATA_DIR)
         return load_folder(DATA_DIR)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, http.client.HTTPException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         return load_sample(f"the full set could not be had: {reason}")
 
@@ -102,10 +104,14 @@ def load_folder(folder: Path) -> MNISTData:
     paths = [find_file(folder, name) for name in MD5]
     contents = [read_bytes(path) for path in paths]
     arrays = [parse_idx(content, path) for content, path in zip(contents, paths)]
+    for images, labels in ((0, 1), (2, 3)):
+        if len(arrays[images]) != len(arrays[labels]):
+            raise ValueError(f"{paths[images]} holds {len(arrays[images]):,} images, but {paths[labels]} holds "
+                             f"{len(arrays[labels]):,} labels. Were two files swapped?")
     try:
         train_and_valid, test = make_dataset(*arrays[:2]), make_dataset(*arrays[2:])
     except ValueError as error:
-        raise ValueError(f"the files in {paths[0].parent} do not belong together: {error}") from error
+        raise ValueError(f"the files in {paths[0].parent} are not MNIST: {error}") from error
     for content, path, expected in zip(contents, paths, MD5.values()):
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
@@ -116,11 +122,11 @@ def load_folder(folder: Path) -> MNISTData:
 
 
 def find_file(folder: Path, name: str) -> Path:
-    """The file `name` in `folder` or `folder/MNIST/raw`, packed (.gz) or not."""
+    """The file `name` in `folder`/MNIST/raw or `folder`, packed (.gz) or not."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}. Give load_mnist, or the environment variable "
                                 "MNIST_DATA_DIR, the folder that holds the four MNIST files, or the word 'sample'")
-    for place in (folder, folder / "MNIST" / "raw"):
+    for place in (folder / "MNIST" / "raw", folder):
         for path in (place / name, place / f"{name}.gz"):
             if path.is_file():
                 return path
@@ -145,9 +151,9 @@ def parse_idx(content: bytes, path: Path) -> np.ndarray:
     Raises ValueError when the content is not of that kind or not of the length that its header gives.
     """
     dimensions, magic = (3, IMAGE_MAGIC) if "images" in path.name else (1, LABEL_MAGIC)
-    header = np.frombuffer(content[: 4 * (1 + dimensions)], dtype=">i4")
-    if len(header) != 1 + dimensions:
+    if len(content) < 4 * (1 + dimensions):
         raise ValueError(f"{path} is truncated: {len(content)} bytes are too few for its header. Get it again")
+    header = np.frombuffer(content[: 4 * (1 + dimensions)], dtype=">i4")
     if header[0] != magic:
         raise ValueError(f"{path} starts with the number {header[0]}, but an MNIST file of that name starts with "
                          f"{magic} ({IMAGE_MAGIC} for images, {LABEL_MAGIC} for labels). Were two files swapped?")
@@ -166,23 +172,24 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
     Returns a TensorDataset of float32 images (n, 1, 28, 28) in [0, 1] and int64 labels (n,).
     Raises ValueError when a shape, a dtype, a length or a value is none of these.
     """
-    images, labels = torch.tensor(np.asarray(images)), torch.tensor(np.asarray(labels))
+    images, labels = np.asarray(images), np.asarray(labels)
     if images.shape[1:] not in {(28, 28), (1, 28, 28)} or len(images) == 0:
-        raise ValueError(f"images must have shape (n, 28, 28) or (n, 1, 28, 28) with n > 0, got {tuple(images.shape)}")
+        raise ValueError(f"images must have shape (n, 28, 28) or (n, 1, 28, 28) with n > 0, got {images.shape}")
     if labels.shape != images.shape[:1]:
         raise ValueError(f"there must be one label for each image: got {len(images):,} images "
-                         f"and labels of shape {tuple(labels.shape)}")
-    if images.dtype == torch.uint8:
-        images = images / 255
-    elif not images.is_floating_point() or not (images.min() >= 0 and images.max() <= 1):
-        raise ValueError(f"pixels must be uint8 from 0 to 255 or floating point in [0, 1], got {images.dtype} "
-                         f"from {images.min()} to {images.max()}")
-    if labels.is_floating_point() or labels.min() < 0 or labels.max() > 9:
+                         f"and labels of shape {labels.shape}")
+    if images.dtype != np.uint8 and not (images.dtype.kind == "f" and images.min() >= 0 and images.max() <= 1):
+        raise ValueError("pixels must be uint8 from 0 to 255 or floating point in [0, 1], "
+                         f"got {images.dtype} from {images.min()} to {images.max()}")
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
         raise ValueError(f"labels must be integers from 0 to 9, got {labels.dtype} from {labels.min()} to {labels.max()}")
-    return TensorDataset(images.reshape(-1, 1, 28, 28).float(), labels.long())
+    pixels = torch.tensor(images).reshape(-1, 1, 28, 28) / (255 if images.dtype == np.uint8 else 1)
+    return TensorDataset(pixels.float(), torch.tensor(labels.astype(np.int64)))
 
 
-def split_train_valid(dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED) -> tuple[TensorDataset, TensorDataset]:
+def split_train_valid(
+    dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED
+) -> tuple[TensorDataset, TensorDataset]:
     """Shuffle with a fixed seed, then cut: no image is in both parts, and none is lost.
 
     Raises ValueError when either part would be empty.
@@ -209,7 +216,7 @@ def load_sample(note: str) -> MNISTData:
     return MNISTData(*parts, source="sample", note=note)
 
 
-def textbook_dataset(dataset: TensorDataset) -> torch.utils.data.Dataset:
+def textbook_dataset(dataset: TensorDataset) -> Dataset:
     """torchvision's own MNIST dataset with `ToTensor` over the images of `dataset`, for comparison.
 
     The images go through a temporary folder of IDX files, as torchvision.datasets.MNIST expects it.
@@ -264,7 +271,7 @@ def answering(urls: list[str]) -> list[str]:
             urllib.request.urlopen(url, timeout=PROBE_SECONDS).close()
         except urllib.error.HTTPError:
             pass  # an answer
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return
         reached.append(url)
 
@@ -278,18 +285,22 @@ def answering(urls: list[str]) -> list[str]:
     return [url for url in urls if url in reached]
 
 
-def make_loader(dataset: torch.utils.data.Dataset, batch_size: int = 32, shuffle: bool = False) -> DataLoader:
+def make_loader(
+    dataset: Dataset, batch_size: int = 32, shuffle: bool = False, generator: torch.Generator | None = None
+) -> DataLoader:
     """A DataLoader that fetches each batch of a `TensorDataset` with one index operation.
 
-    Other datasets are read example by example, as DataLoader does by default. With `shuffle` the order comes from torch's global random numbers, so `set_seed` makes it repeatable.
+    Other datasets are read example by example, as DataLoader does by default. With `shuffle` each pass has a new
+    order, drawn with `generator` or, without one, with torch's global random numbers (see `set_seed`).
     The last batch is smaller when `batch_size` does not divide the number of examples.
-    Raises ValueError for an empty dataset or a batch size below 1.
+    Raises ValueError for an empty dataset or a batch size that is no whole number from 1 up.
     """
     if len(dataset) == 0:
         raise ValueError("the dataset is empty: there is nothing to load")
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size}")
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
+    order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+    batches = BatchSampler(order, int(batch_size), drop_last=False)
     if not isinstance(dataset, TensorDataset):
-        return DataLoader(dataset, batch_size=batch_size, shuffle=shuffle)
-    order = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
-    return DataLoader(dataset, sampler=BatchSampler(order, batch_size, drop_last=False), batch_size=None)
+        return DataLoader(dataset, batch_sampler=batches)
+    return DataLoader(dataset, sampler=batches, batch_size=None)

@@ -37,7 +37,8 @@ def layer_table(model: MNISTNet) -> pd.DataFrame:
     """One row for each layer: its output size, the activation that follows it, and its number of parameters."""
     rows, output = [], torch.zeros(1, 1, 28, 28, device=next(model.parameters()).device)
     for layer in model.layers:
-        output = layer(output)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what dropout draws here is not to be seen outside
+            output = layer(output)
         if isinstance(layer, nn.ReLU):
             rows[-1]["activation"] = "ReLU"
         else:

@@ -33,7 +33,6 @@ def plot_digits(
     `images`: (n, 1, 28, 28) or (n, 28, 28), ink dark on white. `titles`: n texts or numbers. Returns the axes, (rows,
     columns). Raises ValueError when there is no image or not one title for each.
     """
-    images = torch.as_tensor(images).detach().cpu().reshape(len(images), -1)
     titles = [""] * len(images) if titles is None else list(titles)
     if len(images) == 0 or len(titles) != len(images):
         raise ValueError(f"one title is needed for each image and at least one image, got {len(images)} images "
@@ -41,10 +40,13 @@ def plot_digits(
     if axes is None:
         columns = min(columns, len(images))
         rows = -(-len(images) // columns)
-        axes = new_axes(rows, columns, (1.15 * columns, 1.5 * rows if any(titles) else 1.15 * rows))
-    side = int(images.shape[1] ** 0.5)
-    for ax, image, title in zip(axes.flat, images, titles):
-        ax.imshow(image.reshape(side, side), cmap="gray_r")
+        height = 1.5 if any(title != "" for title in titles) else 1.15
+        axes = new_axes(rows, columns, (1.15 * columns, height * rows))
+    if axes.size < len(images):
+        raise ValueError(f"{len(images)} images need as many axes, got {axes.size}")
+    pictures = torch.as_tensor(images).detach().cpu().numpy().reshape(len(images), *images.shape[-2:])
+    for ax, picture, title in zip(axes.flat, pictures, titles):
+        ax.imshow(picture, cmap="gray_r")
         ax.set_title(str(int(title) if isinstance(title, torch.Tensor) else title))
     for ax in axes.flat:
         ax.set_axis_off()
@@ -75,6 +77,8 @@ def plot_predictions(predictions: Predictions, *, columns: int = 5, axes: np.nda
 
     A wrong prediction stands in bold and another colour, with a cross and a frame. Returns the axes.
     """
+    if len(predictions) == 0:
+        raise ValueError("there are no predictions to draw, at least one image is needed")
     titles = [f"T: {true}  P: {predicted}" for true, predicted in zip(predictions.labels, predictions.predicted)]
     if axes is None:
         rows = -(-len(predictions) // columns)
@@ -108,7 +112,7 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
 
 
 def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
-    """Draw how often each true digit (row) was called each digit (column). Pale colours grow fast, to show rare errors."""
+    """Draw how often each true digit (row) was called each digit (column); colours grow fast, to show rare errors."""
     ax = new_axes(size=(7, 6.4))[0, 0] if ax is None else ax
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
@@ -119,7 +123,7 @@ def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -
 
 
 def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | None = None) -> Axes:
-    """Draw accuracy against confidence in groups of equal width, with 95 % intervals, beside the line where they agree."""
+    """Draw accuracy against confidence in groups of equal width, with 95 % intervals and the line of agreement."""
     ax = new_axes(size=(7, 5))[0, 0] if ax is None else ax
     table = calibration_table(predictions, bins)
     errors = [(table["accuracy"] - table["low"]).clip(lower=0), (table["high"] - table["accuracy"]).clip(lower=0)]

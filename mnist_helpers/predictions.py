@@ -88,6 +88,8 @@ def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
     Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy). Groups
     without any prediction are left out.
     """
+    if bins < 1:
+        raise ValueError(f"bins must be a whole number from 1 up, got {bins}")
     group = (predictions.confidence * bins).ceil().clamp(1, bins)
     rows = []
     for number in group.unique():

@@ -31,7 +31,7 @@ def train_run(
     weight_decay: float = 1e-4,
     epochs: int = 10,
     seed: int = 0,
-    **fit_options,
+    **fit_options: object,
 ) -> Run:
     """Train `MNISTNet` by the recipe; each argument changes one part of it. `fit_options` go to `fit`.
 
@@ -40,7 +40,8 @@ def train_run(
     set_seed(seed)
     model = MNISTNet(dropout=dropout).to(pick_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
-    train_loader = make_loader(data.train, batch_size=32, shuffle=True)
+    order = torch.Generator().manual_seed(seed)    # of its own, so that dropout does not change the order of the batches
+    train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=order)
     valid_loader = make_loader(data.valid, batch_size=1024)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
     return Run(model, history, {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed})
@@ -67,7 +68,7 @@ def save_run(path: str | Path, run: Run, data: MNISTData) -> Path:
         "format": FORMAT,
         "weights": {name: tensor.cpu() for name, tensor in run.model.state_dict().items()},
         "history": dataclasses.asdict(run.history),
-        "settings": run.settings,
+        "settings": {name: getattr(value, "item", lambda: value)() for name, value in run.settings.items()},
         "versions": run.versions,
         "data": {"about": str(data), "fingerprint": data.fingerprint()},
     }
@@ -106,7 +107,7 @@ def load_run(path: str | Path, data: MNISTData) -> Run:
     return Run(model.to(pick_device()), History(**content["history"]), content["settings"], content["versions"])
 
 
-def load_or_train(name: str, data: MNISTData, **settings) -> Run:
+def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
     """The run `name` from `runs_dir()` if it fits `data` and `settings`; otherwise trains it now. Says which.
 
     `settings` are arguments of `train_run`. A newly trained run is kept for the next time, unless another file
@@ -115,7 +116,7 @@ def load_or_train(name: str, data: MNISTData, **settings) -> Run:
     path = runs_dir() / f"{name}.pt"
     try:
         run = load_run(path, data)
-        differing = {key: run.settings.get(key) for key, value in settings.items() if run.settings.get(key) != value}
+        differing = [key for key in run.settings if key in settings and settings[key] != run.settings[key]]
         if not differing and len(run.history) == run.settings["epochs"]:
             print(f"Loaded the run '{name}' that was trained before.")
             return run

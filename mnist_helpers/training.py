@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ class Metrics:
         return f"loss {self.loss:.4f}, accuracy {self.accuracy:.2%}"
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(repr=False)
 class History:
     """What happened in each epoch of a training run, one list entry an epoch.
 
@@ -72,7 +73,7 @@ class History:
         """The epoch (counted from 1) with the lowest validation loss. Raises ValueError when there is no epoch."""
         if not len(self):
             raise ValueError("the history is empty: no epoch was completed")
-        return 1 + int(np.argmin(self.valid_loss))
+        return 1 + int(np.nanargmin(self.valid_loss))
 
     def to_frame(self) -> pd.DataFrame:
         """The history as a pandas table with the epoch as its index."""
@@ -96,9 +97,9 @@ class History:
     @classmethod
     def from_csv(cls, path: str | Path) -> "History":
         """Read a file that `to_csv` wrote, without loss."""
-        return cls.from_frame(pd.read_csv(path, index_col="epoch", float_precision="round_trip"))
+        return cls.from_frame(pd.read_csv(path, index_col="epoch", dtype=str).astype(float))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.to_frame().to_string(float_format="{:.4f}".format)
 
     def _repr_html_(self) -> str:
@@ -147,7 +148,9 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
             layer.training = training
 
 
-def train_step(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, optimizer: torch.optim.Optimizer) -> Metrics:
+def train_step(
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, optimizer: torch.optim.Optimizer
+) -> Metrics:
     """One step of training on one batch; returns the batch's loss and accuracy before the step, dropout on.
 
     `images`: whatever the model takes, (batch, 1, 28, 28) for MNISTNet. `labels`: int64 (batch,).
@@ -183,16 +186,15 @@ def train_epoch(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optim
     device, batches = device_of(model), []
     for step, (images, labels) in enumerate(loader, start=1):
         batch = train_step(model, images.to(device), labels.to(device), optimizer)
-        check_finite(batch.loss, step)
+        check_finite(batch.loss, f"at step {step}")
         batches.append((batch, len(labels)))
     return weighted_mean(batches)
 
 
-def check_finite(loss: float, step: int) -> None:
+def check_finite(loss: float, when: str) -> None:
     """Raise DivergedError when the loss is infinite or not a number."""
     if not math.isfinite(loss):
-        raise DivergedError(f"the loss became {loss} at step {step}: lower the learning rate, or look for NaN in the "
-                            "images")
+        raise DivergedError(f"the loss became {loss} {when}: lower the learning rate, or look for NaN in the images")
 
 
 def evaluate(model: nn.Module, loader: Iterable) -> Metrics:
@@ -228,8 +230,8 @@ def fit(
     Raises ValueError for fewer than 1 epoch or an empty loader; DivergedError (with the history so far in its
     attribute `history`) when the loss is infinite or not a number.
     """
-    if not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(f"epochs must be a whole number from 1 up, got {epochs}")
+    if not isinstance(epochs, Integral) or epochs < 1:
+        raise ValueError(f"epochs must be a whole number from 1 up, got {epochs!r}")
     history = History()
     with progress_bar(epochs, train_loader, progress) as bar:
         try:
@@ -238,8 +240,10 @@ def fit(
                 bar.set_description(f"epoch {epoch}/{epochs}")
                 running = train_epoch(model, counted(train_loader, bar), optimizer)
                 train, valid = evaluate(model, train_loader), evaluate(model, valid_loader)
+                check_finite(train.loss, "after the last step")
                 history.append(train, valid, running, time.perf_counter() - started)
-                if on_epoch_end is not None and on_epoch_end(history) is True:
+                stop = on_epoch_end(history) if on_epoch_end is not None else False
+                if isinstance(stop, (bool, np.bool_)) and stop:
                     break
         except KeyboardInterrupt:
             bar.write(f"Interrupted in epoch {epoch}: the history holds the completed epochs.", file=sys.stdout)
@@ -250,7 +254,10 @@ def fit(
 
 def progress_bar(epochs: int, loader: Iterable, shown: bool) -> tqdm:
     """A bar over all steps of all epochs, on standard output so that a notebook keeps its last state."""
-    total = epochs * len(loader) if hasattr(loader, "__len__") else None
+    try:
+        total = epochs * len(loader)
+    except TypeError:  # a stream, whose length nobody knows
+        total = None
     return tqdm(total=total, unit=" steps", file=sys.stdout, disable=not shown, ncols=90, mininterval=0.25)
 
 

@@ -17,6 +17,7 @@ from torchvision import datasets
 
 from mnist_helpers import data
 from mnist_helpers.data import load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
+from mnist_helpers.training import set_seed
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.MD5
 
@@ -235,8 +236,7 @@ def test_another_file_of_the_right_form_is_refused_with_both_checksums(folder, c
 
 def test_labels_above_9_are_refused(folder, contents):
     (folder / TEST_LABELS).write_bytes(idx(np.full(20, 11, dtype=np.uint8)))
-    message = complaint(folder)
-    assert str(folder) in message and "from 0 to 9" in message and "11 to 11" in message
+    assert str(folder / TEST_LABELS) in complaint(folder)
 
 
 # ---------------------------------------------------------------- downloading, from a server of the test's own
@@ -607,7 +607,7 @@ GOOD_IMAGES, GOOD_LABELS = np.zeros((2, 28, 28), np.uint8), np.array([3, 4])
     (np.full((2, 28, 28), -0.5), r"float64 from -0\.5 to -0\.5"),
     (np.full((2, 28, 28), np.nan, np.float32), "float32 from nan to nan"),
     (np.full((2, 28, 28), np.inf, np.float32), "float32 from inf to inf"),
-    (np.full((2, 28, 28), 255), "int64 from 255 to 255"),
+    (np.full((2, 28, 28), 255), "int64"),
     (np.zeros((2, 28, 28), bool), "torch.bool"),
     (np.zeros((2, 28, 28), np.uint16), "uint16"),
     (np.zeros((2, 28, 28), complex), "complex"),
@@ -626,13 +626,20 @@ def test_make_dataset_takes_labels_of_any_integer_type(dtype):
     (np.array([1, 2, 3]), r"2 images and labels of shape \(3,\)"),
     (np.array([[1], [2]]), r"labels of shape \(2, 1\)"),
     (np.array(5), r"labels of shape \(\)"),
-    (np.array([0, 10]), "int64 from 0 to 10"),
-    (np.array([-1, 9]), "int64 from -1 to 9"),
-    (np.array([1.0, 2.0]), "float64 from 1.0 to 2.0"),
+    (np.array([0, 10]), "int64.* 10"),
+    (np.array([-1, 9]), "int64.*-1"),
+    (np.array([1.0, 2.5]), "float64.*2.5"),
+    (np.array([1j, 2]), "complex128"),
 ])
 def test_make_dataset_refuses_wrong_labels_with_what_they_are(labels, message):
     with pytest.raises(ValueError, match=message):
         make_dataset(GOOD_IMAGES, labels)
+
+
+def test_a_thousand_wrong_labels_do_not_all_stand_in_the_message():
+    with pytest.raises(ValueError) as caught:
+        make_dataset(np.zeros((1000, 28, 28), np.uint8), np.linspace(0, 9, 1000))
+    assert len(str(caught.value)) < 300
 
 
 # ---------------------------------------------------------------- split_train_valid
@@ -723,17 +730,35 @@ def test_a_shuffled_pass_holds_each_example_once(dataset):
     assert sorted(sum(labels_of(make_loader(dataset, 4, shuffle=True)), [])) == list(range(10))
 
 
+def two_passes(dataset, seed, between=lambda: None):
+    """The order of two passes of a loader made after set_seed(seed); something else may happen between them."""
+    set_seed(seed)
+    loader = make_loader(dataset, 4, shuffle=True)
+    first = labels_of(loader)
+    between()
+    return first, labels_of(loader)
+
+
 @BOTH
 def test_set_seed_repeats_the_shuffling(dataset):
-    torch.manual_seed(5)
-    first = [labels_of(loader) for loader in [make_loader(dataset, 4, shuffle=True)] * 2]
-    torch.manual_seed(5)
-    assert [labels_of(loader) for loader in [make_loader(dataset, 4, shuffle=True)] * 2] == first
+    assert two_passes(dataset, seed=5) == two_passes(dataset, seed=5)
+
+
+@BOTH
+def test_random_numbers_drawn_between_two_passes_do_not_change_the_order(dataset):
+    assert two_passes(dataset, seed=5, between=lambda: torch.rand(100)) == two_passes(dataset, seed=5)
+
+
+@BOTH
+def test_making_a_loader_without_shuffling_draws_no_random_numbers(dataset):
+    before = torch.get_rng_state()
+    make_loader(dataset, 4)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @BOTH
 def test_each_pass_is_shuffled_anew(dataset):
-    torch.manual_seed(0)
+    set_seed(0)
     loader = make_loader(dataset, 4, shuffle=True)
     passes = [labels_of(loader) for _ in range(5)]
     assert all(passes[0] != other for other in passes[1:])
@@ -741,11 +766,7 @@ def test_each_pass_is_shuffled_anew(dataset):
 
 @BOTH
 def test_another_seed_shuffles_otherwise(dataset):
-    orders = []
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        orders.append(labels_of(make_loader(dataset, 4, shuffle=True)))
-    assert orders[0] != orders[1]
+    assert two_passes(dataset, seed=0)[0] != two_passes(dataset, seed=1)[0]
 
 
 @pytest.mark.parametrize("dataset", [[], TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0))],
@@ -756,7 +777,7 @@ def test_an_empty_dataset_is_refused(dataset):
 
 
 @BOTH
-@pytest.mark.parametrize("batch_size", [0, -1, 2.5, None, "32"])
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5])
 def test_a_batch_size_that_cannot_be_is_refused(dataset, batch_size):
     with pytest.raises(ValueError, match=f"batch_size must be a whole number.*got {batch_size}"):
         make_loader(dataset, batch_size)

@@ -67,7 +67,7 @@ def test_the_lessons_are_there():
     assert [path.stem for path in PATHS][: len(LESSONS)] == LESSONS
 
 
-@pytest.mark.parametrize(("notebook", "source", "dotted"), mirrors())
+@pytest.mark.parametrize(("notebook", "source", "dotted"), list(mirrors()))
 def test_a_shown_definition_is_the_package_s(notebook, source, dotted):
     module_name, name = dotted.rsplit(".", 1)
     module = Path(importlib.import_module(module_name).__file__)

@@ -165,7 +165,7 @@ def test_no_images_at_all_are_refused():
 
 
 def test_images_without_a_field_on_the_axes_are_refused(sample):
-    with pytest.raises(ValueError, match="3.*2|2.*3"):
+    with pytest.raises(ValueError, match="3 images .* got 2"):
         plot_digits(sample.test.tensors[0][:3], axes=plt.subplots(1, 2)[1])
 
 
@@ -184,7 +184,7 @@ def test_the_curves_are_the_historys_numbers_over_the_epochs(history, column, qu
 def test_the_running_values_are_a_dashed_line_of_their_own(history, column, quantity):
     line = plot_history(history, running=True)[column].lines[2]
     assert list(line.get_ydata()) == getattr(history, f"running_{quantity}")
-    assert line.get_linestyle() == "--"
+    assert line.get_linestyle() == "--" and line.get_color() == COLORS["train"]
 
 
 def test_each_curve_stands_in_the_legend(history):
@@ -258,7 +258,7 @@ def test_predictions_fill_rows_of_five_or_of_as_many_columns_as_asked_for(predic
 
 
 def test_no_predictions_at_all_are_refused(three):
-    with pytest.raises(ValueError, match="at least one image"):
+    with pytest.raises(ValueError, match="no predictions"):
         plot_predictions(three[:0])
 
 
@@ -332,6 +332,12 @@ def test_each_group_is_annotated_with_its_number_of_images(predictions):
     texts = [text.get_text() for text in plot_calibration(predictions).texts]
     assert texts == [f"{images:,}" for images in calibration_table(predictions)["images"]]
     assert sum(int(text.replace(",", "")) for text in texts) == 1000
+
+
+def test_the_number_of_images_stands_below_the_interval(predictions):
+    texts = plot_calibration(predictions).texts
+    np.testing.assert_allclose([text.xy for text in texts], calibration_table(predictions)[["confidence", "low"]])
+    assert all(text.xyann[1] < 0 for text in texts)
 
 
 @pytest.mark.parametrize("bins", [5, 10])
