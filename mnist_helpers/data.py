@@ -182,7 +182,8 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
         raise ValueError("pixels must be uint8 from 0 to 255 or floating point in [0, 1], "
                          f"got {images.dtype} from {images.min()} to {images.max()}")
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
-        raise ValueError(f"labels must be integers from 0 to 9, got {labels.dtype} from {labels.min()} to {labels.max()}")
+        raise ValueError("labels must be integers from 0 to 9, "
+                         f"got {labels.dtype} from {labels.min()} to {labels.max()}")
     pixels = torch.tensor(images).reshape(-1, 1, 28, 28) / (255 if images.dtype == np.uint8 else 1)
     return TensorDataset(pixels.float(), torch.tensor(labels.astype(np.int64)))
 

@@ -85,8 +85,8 @@ def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predi
 def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
     """Predictions grouped by confidence into `bins` equally wide groups: does 90 % confidence mean 90 % correct?
 
-    Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy). Groups
-    without any prediction are left out.
+    Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy).
+    Groups without any prediction are left out.
     """
     if bins < 1:
         raise ValueError(f"bins must be a whole number from 1 up, got {bins}")
@@ -101,7 +101,7 @@ def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
 
 
 def expected_calibration_error(predictions: Predictions, bins: int = 10) -> float:
-    """The mean distance between confidence and accuracy over the groups of `calibration_table`, weighted by their images.
+    """The mean distance between confidence and accuracy over the groups of `calibration_table`, by their images.
 
     Follows Guo et al. (2017), On Calibration of Modern Neural Networks, equation 3.
     """

@@ -40,7 +40,7 @@ def train_run(
     set_seed(seed)
     model = MNISTNet(dropout=dropout).to(pick_device())
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
-    order = torch.Generator().manual_seed(seed)    # of its own, so that dropout does not change the order of the batches
+    order = torch.Generator().manual_seed(seed)  # of its own, so that dropout cannot change the batches
     train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=order)
     valid_loader = make_loader(data.valid, batch_size=1024)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
