@@ -10,7 +10,7 @@ from mnist_helpers.plots import (
     plot_probabilities,
 )
 from mnist_helpers.predictions import Predictions, calibration_table, expected_calibration_error, predict
-from mnist_helpers.runs import Run, load_or_train, load_run, save_run, train_run
+from mnist_helpers.runs import Run, load_or_train, load_run, runs_dir, save_run, train_run
 from mnist_helpers.training import (
     DivergedError,
     History,

@@ -181,7 +181,9 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
     if images.dtype != np.uint8 and not (images.dtype.kind == "f" and images.min() >= 0 and images.max() <= 1):
         raise ValueError("pixels must be uint8 from 0 to 255 or floating point in [0, 1], "
                          f"got {images.dtype} from {images.min()} to {images.max()}")
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integers from 0 to 9, got {labels.dtype}")
+    if labels.min() < 0 or labels.max() > 9:
         raise ValueError("labels must be integers from 0 to 9, "
                          f"got {labels.dtype} from {labels.min()} to {labels.max()}")
     pixels = torch.tensor(images).reshape(-1, 1, 28, 28) / (255 if images.dtype == np.uint8 else 1)
@@ -197,7 +199,7 @@ def split_train_valid(
     """
     valid_size = round(valid_share * len(dataset))
     if not 0 < valid_size < len(dataset):
-        raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)} images")
+        raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)}")
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
     valid, train = order[:valid_size], order[valid_size:]
     return TensorDataset(*dataset[train]), TensorDataset(*dataset[valid])

@@ -24,7 +24,8 @@ class MNISTNet(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
-            raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {tuple(images.shape)} {images.dtype}")
+            got = f"{tuple(images.shape)} {images.dtype}"
+            raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {got}")
         return self.layers(images)
 
 

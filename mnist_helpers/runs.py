@@ -1,5 +1,6 @@
 """Train the recipe, keep trained runs in files and find them again."""
 import dataclasses
+import inspect
 import os
 import platform
 from pathlib import Path
@@ -44,7 +45,8 @@ def train_run(
     train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=order)
     valid_loader = make_loader(data.valid, batch_size=1024)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
-    return Run(model, history, {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed})
+    settings = {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed}
+    return Run(model, history, settings)
 
 
 def runs_dir() -> Path:
@@ -110,14 +112,15 @@ def load_run(path: str | Path, data: MNISTData) -> Run:
 def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
     """The run `name` from `runs_dir()` if it fits `data` and `settings`; otherwise trains it now. Says which.
 
-    `settings` are arguments of `train_run`. A newly trained run is kept for the next time, unless another file
-    stands at its place.
+    `settings` are arguments of `train_run`; those not given have its defaults. A newly trained run is kept for the
+    next time, unless another file stands at its place.
     """
     path = runs_dir() / f"{name}.pt"
     try:
         run = load_run(path, data)
-        differing = [key for key in run.settings if key in settings and settings[key] != run.settings[key]]
-        if not differing and len(run.history) == run.settings["epochs"]:
+        arguments = inspect.signature(train_run).parameters
+        wanted = {key: settings.get(key, arguments[key].default) for key in run.settings}
+        if run.settings == wanted and len(run.history) == run.settings["epochs"]:
             print(f"Loaded the run '{name}' that was trained before.")
             return run
         reason = f"the saved one has other settings or is not complete: {run.settings}, {len(run.history)} epochs done"

@@ -36,7 +36,7 @@ class Metrics:
         return f"loss {self.loss:.4f}, accuracy {self.accuracy:.2%}"
 
 
-@dataclasses.dataclass(repr=False)
+@dataclasses.dataclass
 class History:
     """What happened in each epoch of a training run, one list entry an epoch.
 
@@ -172,7 +172,7 @@ def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
     """
     count = sum(size for _, size in batches)
     if count == 0:
-        raise ValueError("the loader gave no examples: its dataset is empty")
+        raise ValueError("the loader gave no examples: its dataset is empty, or it can be read only once")
     loss = sum(batch.loss * size for batch, size in batches) / count
     accuracy = sum(batch.accuracy * size for batch, size in batches) / count
     return Metrics(loss, accuracy)
@@ -181,7 +181,8 @@ def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
 def train_epoch(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optimizer) -> Metrics:
     """One pass over the training batches; returns the running loss and accuracy, while the weights change.
 
-    Raises DivergedError at the first step whose loss is infinite or not a number, ValueError when there is no batch.
+    Raises DivergedError after the first step whose loss is infinite or not a number (the weights are then useless),
+    ValueError when there is no batch.
     """
     device, batches = device_of(model), []
     for step, (images, labels) in enumerate(loader, start=1):

@@ -692,7 +692,7 @@ def test_validation_images_come_from_the_whole_file():
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 1.5, 0.001])
 def test_a_split_that_leaves_a_side_empty_is_refused(share):
-    with pytest.raises(ValueError, match=f"got {share} of 100 images"):
+    with pytest.raises(ValueError, match=f"got {share} of 100"):
         split_train_valid(numbered(100), valid_share=share)
 
 
