@@ -180,7 +180,7 @@ def test_lesson_4_says_what_its_runs_show():
     ((valid,),) = stored_numbers("04_curves", r"last epoch: .* validation accuracy ([\d.]+)%")
     ((off, on),) = stored_numbers("04_curves", r"dropout off ([\d.]+)%, on ([\d.]+)%")
     assert abs(on - valid) < abs(off - valid)
-    row = r"\n(\d+) +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)"
+    row = r"\n(\d+) +(\d\.\d+) +(\d\.\d+) +(\d\.\d+) +(\d\.\d+)"
     best, last = stored_numbers("04_curves", row)[-2:]
     (_, _, _, loss_then, accuracy_then), (epoch, train_loss, train_accuracy, loss_now, accuracy_now) = best, last
     assert epoch == 40 and train_loss < 0.01 and train_accuracy == 1
