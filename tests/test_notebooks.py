@@ -153,9 +153,9 @@ def test_opened_cold_on_the_sample_offline(path, tmp_path, monkeypatch):
 def stored_numbers(lesson, pattern):
     """All matches of `pattern` (with groups) in the stored text outputs of a lesson, as tuples of numbers."""
     path = next(path for path in PATHS if path.stem == lesson)
-    found = re.findall(pattern, text_outputs(read(path)))
+    found = [match.groups() for match in re.finditer(pattern, text_outputs(read(path)))]
     assert found, f"no output of {lesson} matches {pattern}"
-    return [tuple(float(number) for number in match) for match in found]
+    return [tuple(float(number) for number in groups) for groups in found]
 
 
 def test_lesson_1_says_what_its_run_shows():
