@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from mnist_helpers.predictions import Predictions, calibration_table
@@ -17,7 +17,7 @@ from mnist_helpers.training import History
 
 COLORS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}  # the same in every figure
 LABELS = {"train": "training", "valid": "validation"}
-WRONG = "#D55E00"
+WRONG = "#882255"  # none of the above
 
 
 def new_axes(rows: int = 1, columns: int = 1, size: tuple[float, float] = (9, 4)) -> np.ndarray:
@@ -69,6 +69,7 @@ def plot_history(history: History, *, running: bool = False, axes: np.ndarray | 
         ax.set(title=quantity.capitalize(), xlabel="epoch", ylabel=quantity)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1))
     return axes
 
 
@@ -113,11 +114,11 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
 
 def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw how often each true digit (row) was called each digit (column); colours grow fast, to show rare errors."""
-    ax = new_axes(size=(7, 6.4))[0, 0] if ax is None else ax
+    ax = new_axes(size=(9, 8))[0, 0] if ax is None else ax
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
         predictions.labels, predictions.predicted, labels=range(10), ax=ax, cmap="Blues", colorbar=False,
-        im_kw={"norm": PowerNorm(0.35)}, text_kw={"fontsize": 11})
+        im_kw={"norm": PowerNorm(0.35)}, text_kw={"fontsize": 13})
     ax.set(xlabel="predicted label", ylabel="true label")
     return ax
 
@@ -132,7 +133,7 @@ def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | Non
                 label="predictions, 95 % interval")
     for row in table.itertuples():
         ax.annotate(f"{row.images:,}", (row.confidence, row.low), (0, -16),
-                    textcoords="offset points", ha="center", fontsize=10)
+                    textcoords="offset points", ha="center", fontsize=12)
     ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")
     ax.legend(loc="upper left")
     return ax

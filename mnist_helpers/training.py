@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-# Two settings that make training of this small network many times faster (tests/benchmarks/ measures both).
+# Two settings for speed on processors; tests/benchmarks/training_speed.py measures what each of them brings.
 # Weight decay drives the weights of pixels that are never inked towards zero, and with them Adam's means, down to
 # numbers below 1e-38 (denormals), which processors handle very slowly: count them as zero instead.
 torch.set_flush_denormal(True)

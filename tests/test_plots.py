@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix
 
 from mnist_helpers.plots import (
     COLORS,
+    WRONG,
     plot_calibration,
     plot_confusion_matrix,
     plot_digits,
@@ -228,7 +229,7 @@ def test_a_wrong_prediction_has_a_cross_before_its_labels(three):
 def test_only_wrong_predictions_are_bold_and_in_another_colour(three):
     titles = [ax.title for ax in plot_predictions(three).flat[:3]]
     assert [title.get_fontweight() == "bold" for title in titles] == [False, True, False]
-    assert [title.get_color() == COLORS["valid"] for title in titles] == [False, True, False]
+    assert [title.get_color() == WRONG for title in titles] == [False, True, False]
 
 
 def test_only_wrong_predictions_have_a_frame(three):

@@ -1,13 +1,15 @@
 """Seconds per epoch of the recipe: the textbook way against `fit`, side by side in one run.
 
-Usage: python tests/benchmarks/training_speed.py [--rounds N]
+Usage: python tests/benchmarks/training_speed.py [--rounds N] [--busy]
 
 Each way runs in a process of its own, in turns, because the settings that importing mnist_helpers makes (one thread,
-no denormals) must not help the textbook. Both train an epoch and then measure loss and accuracy on the training and
-the validation images. "train" is the training part alone.
+no denormals) must not help the textbook. All train an epoch and then measure loss and accuracy on the training and
+the validation images. "train" is the training part alone. Two more ways take back one of the two settings each. With
+--busy another program keeps one core at work all the time.
 """
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,18 +18,31 @@ import time
 EPOCHS = 3
 
 
+def default_threads() -> None:
+    """Undo torch.set_num_threads(1): PyTorch's default is one thread a core."""
+    import torch
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+
+
+def with_denormals() -> None:
+    """Undo torch.set_flush_denormal(True)."""
+    import torch
+
+    torch.set_flush_denormal(False)
+
+
 def textbook() -> list[dict]:
     """torchvision's dataset with ToTensor, DataLoader, Adam: as in most tutorials, in PyTorch's default settings."""
     import torch
     import torch.nn.functional as F
     from torch.utils.data import DataLoader
 
-    threads = torch.get_num_threads()
     from mnist_helpers import MNISTNet, load_mnist
     from mnist_helpers.data import textbook_dataset
 
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(False)
+    default_threads()
+    with_denormals()
     data = load_mnist()
     train_loader = DataLoader(textbook_dataset(data.train), batch_size=32, shuffle=True)
     valid_loader = DataLoader(textbook_dataset(data.valid), batch_size=32)
@@ -60,12 +75,13 @@ def textbook() -> list[dict]:
     return rows
 
 
-def helpers() -> list[dict]:
+def helpers(undo=lambda: None) -> list[dict]:
     """`train_epoch` alone, then `fit`: tensors in memory, whole batches, fused Adam."""
     import torch
 
     from mnist_helpers import MNISTNet, fit, load_mnist, make_loader, train_epoch
 
+    undo()
     data = load_mnist()
     model = MNISTNet()
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4, fused=True)
@@ -80,27 +96,38 @@ def helpers() -> list[dict]:
     return rows
 
 
-WAYS = {"textbook": textbook, "helpers": helpers}
+WAYS = {
+    "textbook": textbook,
+    "helpers": helpers,
+    "helpers, default threads": lambda: helpers(default_threads),
+    "helpers, with denormals": lambda: helpers(with_denormals),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--busy", action="store_true", help="keep one core at work with something else")
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         print(json.dumps(WAYS[options.one]()))
         return
     rows = {name: [] for name in WAYS}
+    other = subprocess.Popen([sys.executable, "-c", "while True: pass"]) if options.busy else None
     for _ in range(options.rounds):
         for name in WAYS:
             print(f"{name} …", file=sys.stderr, flush=True)
             done = subprocess.run([sys.executable, __file__, "--one", name], check=True, capture_output=True, text=True)
             rows[name] += json.loads(done.stdout.splitlines()[-1])
-    medians = {name: {key: statistics.median(row[key] for row in rows[name]) for key in ("train", "epoch")} for name in WAYS}
+    if other:
+        other.kill()
+    medians = {
+        name: {key: statistics.median(row[key] for row in rows[name]) for key in ("train", "epoch")} for name in WAYS
+    }
     for name, seconds in medians.items():
         accuracy = statistics.mean(row["accuracy"] for row in rows[name])
-        print(f"{name:9} train {seconds['train']:6.2f} s   whole epoch {seconds['epoch']:6.2f} s   "
+        print(f"{name:25} train {seconds['train']:6.2f} s   whole epoch {seconds['epoch']:6.2f} s   "
               f"(medians of {len(rows[name])} epochs, mean validation accuracy {accuracy:.2%})")
     for key in ("train", "epoch"):
         print(f"textbook / helpers, {key}: {medians['textbook'][key] / medians['helpers'][key]:.1f}")
