@@ -180,12 +180,17 @@ def test_lesson_4_says_what_its_runs_show():
     ((valid,),) = stored_numbers("04_curves", r"last epoch: .* validation accuracy ([\d.]+)%")
     ((off, on),) = stored_numbers("04_curves", r"dropout off ([\d.]+)%, on ([\d.]+)%")
     assert abs(on - valid) < abs(off - valid)
+    ((running,),) = stored_numbers("04_curves", r"running value of the last epoch, dropout on: ([\d.]+)%")
+    assert abs(on - running) < abs(off - on), "most of the difference is the handicap"
     row = r"\n(\d+) +(\d\.\d+) +(\d\.\d+) +(\d\.\d+) +(\d\.\d+)"
     best, last = stored_numbers("04_curves", row)[-2:]
     (_, _, _, loss_then, accuracy_then), (epoch, train_loss, train_accuracy, loss_now, accuracy_now) = best, last
     assert epoch == 40 and train_loss < 0.01 and train_accuracy == 1
     assert loss_now > 1.2 * loss_then, "the validation loss gets clearly worse"
     assert abs(accuracy_now - accuracy_then) < 0.01, "the accuracy hardly changes"
+    ((same,),) = stored_numbers("04_curves", r"same answer on ([\d.]+)%")
+    ((before, after),) = stored_numbers("04_curves", r"confidence of the mistakes: ([\d.]+), then ([\d.]+)\n")
+    assert same > 90 and after > before + 0.05, "the same answers, the wrong ones given with more confidence"
 
 
 def test_lesson_5_reaches_what_the_text_names():
