@@ -20,8 +20,8 @@ from tqdm import tqdm
 # Weight decay drives the weights of pixels that are never inked towards zero, and with them Adam's means, down to
 # numbers below 1e-38 (denormals), which processors handle very slowly: count them as zero instead.
 torch.set_flush_denormal(True)
-# The layers are so small that two threads are no faster than one; and when another program needs a core, or a
-# container may use fewer than the machine has, they wait for each other most of the time.
+# The layers are so small that more threads gain little; and when another program needs a core, or a container may use
+# fewer cores than the machine has, they wait for each other most of the time.
 torch.set_num_threads(1)
 
 
