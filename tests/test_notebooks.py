@@ -174,6 +174,10 @@ def test_lesson_3_says_what_its_runs_show():
         assert 0 < mean - half and mean < 0.01, f"{setting}: above zero, by less than one percentage point"
     for mean, half in stored_numbers("03_training", f"weight decay alone − neither: {number}"):
         assert mean - half < 0 < mean + half, "no detectable effect of weight decay alone"
+    first, *_, last = stored_numbers("03_training", r"\n(\d+)" + r" +(\d\.\d{4})" * 6)  # the table of the ten epochs
+    for quantity, sign in ((1, -1), (2, 1)):  # the loss falls, the accuracy rises
+        train_gain, valid_gain = [sign * (last[column] - first[column]) for column in (quantity, quantity + 2)]
+        assert train_gain > valid_gain > 0, "both improve, training by more"
 
 
 def test_lesson_4_says_what_its_runs_show():
