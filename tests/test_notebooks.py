@@ -1,7 +1,6 @@
 """The rules that every notebook keeps, read from the stored files, and a run of each on the sample, offline."""
 import ast
 import importlib
-import os
 import re
 from pathlib import Path
 
@@ -42,7 +41,8 @@ def mirrors():
 
 def solutions(notebook):
     """The code of the folded solutions, in order."""
-    folded = [part for cell in markdown_cells(notebook) for part in re.findall(r"<details>.*?</details>", cell.source, re.S)]
+    text = "\n".join(cell.source for cell in markdown_cells(notebook))
+    folded = re.findall(r"<details>.*?</details>", text, re.S)
     return [code for part in folded for code in re.findall(r"```python\n(.*?)```", part, re.S)]
 
 
@@ -146,7 +146,8 @@ def test_opened_cold_on_the_sample_offline(path, tmp_path, monkeypatch):
         monkeypatch.setenv(proxy, "http://127.0.0.1:9")  # nobody listens there
     notebook = read(path)
     notebook.cells += [nbformat.v4.new_code_cell(code) for code in solutions(notebook)]
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    folder = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=folder).execute()
     assert "MNIST sample: 3,000 training, 1,000 validation and 1,000 test images" in text_outputs(notebook)
 
 
