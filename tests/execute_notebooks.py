@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 
 from mnist_helpers import load_mnist
 
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
@@ -27,9 +28,13 @@ def execute(path: Path) -> None:
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     ).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)  # without a kernel it would be shown as an error
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
+        "rise": notebook.metadata["rise"],
     }
     unfinished = path.with_name(path.name + ".unfinished")
     nbformat.write(notebook, unfinished)

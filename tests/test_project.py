@@ -56,6 +56,7 @@ def conda():
     lines = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     packages = requirements(line for line in lines if isinstance(line, str))
     packages["torch"] = packages.pop("pytorch")
+    packages["jupyterlab-rise"] = packages.pop("jupyterlab_rise")
     return packages
 
 
@@ -78,7 +79,7 @@ def test_environment_yml_asks_for_the_python_of_pyproject(pyproject, conda):
 
 @EACH_MODULE
 def test_what_a_module_imports_is_declared(declared, module):
-    known = {"sklearn": "scikit-learn"}
+    known = {"sklearn": "scikit-learn", "PIL": "pillow"}
     names = {known.get(name, name).lower() for name in imported(module)}
     others = names - set(sys.stdlib_module_names) - {"mnist_helpers"}
     assert others <= set(declared)

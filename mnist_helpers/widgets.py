@@ -1,0 +1,664 @@
+"""Sliders for the lessons. Each function returns a panel: controls, a picture, and the same in words.
+
+A panel's picture is drawn by a plain function of a matplotlib figure and the values of the controls; that function
+returns the words. So a panel has no state but its controls (and, in `training_lab`, its runs), the picture is replaced
+in place, and `still` gives the same picture for readers without a running kernel.
+"""
+import asyncio
+import copy
+import dataclasses
+import html
+import io
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
+from PIL import Image
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from mnist_helpers.data import MNISTData, make_loader
+from mnist_helpers.model import MNISTNet
+from mnist_helpers.plots import COLORS, LABELS, WRONG, plot_history, plot_predictions, plot_probabilities
+from mnist_helpers.predictions import Predictions
+from mnist_helpers.training import History, Metrics, evaluate, train_step
+
+PIXELS_PER_INCH = 100
+WIDE = {"layout": widgets.Layout(width="310px"), "style": {"description_width": "initial"}}
+NARROW = {"layout": widgets.Layout(width="190px"), "style": {"description_width": "initial"}}
+
+
+class Panel(widgets.VBox):
+    """Controls, one picture that follows them, and one sentence that says what the picture shows.
+
+    `controls`: widgets with a `value`, by name. `draw(figure, **values)` draws on an empty figure of `size` (inches)
+    and returns the sentence. `shown`: the widgets above the picture, when they are not just the controls. An error in
+    `draw` is shown below the picture, with its traceback folded.
+    """
+
+    def __init__(
+        self,
+        controls: dict[str, widgets.ValueWidget],
+        draw: Callable[..., str],
+        size: tuple[float, float],
+        shown: Sequence[widgets.Widget] | None = None,
+    ):
+        self.controls, self.draw, self.size = controls, draw, size
+        self.places: list = []  # where the axes stand: found once, as finding them takes longer than drawing
+        self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
+        self.picture.layout.width = f"{size[0] * PIXELS_PER_INCH:.0f}px"
+        self.text = widgets.HTML()
+        self.show()
+        for control in controls.values():
+            control.observe(self.redraw, "value")
+        row = widgets.Layout(flex_flow="row wrap", align_items="center")
+        bar = widgets.Box(list(controls.values() if shown is None else shown), layout=row)
+        super().__init__([bar, self.picture, self.text])
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The controls' values by name."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def show(self) -> None:
+        """Draw the present state; errors are raised."""
+        figure, words = self.render(self.places, **self.values)
+        self.picture.value, self.text.value = to_png(figure), html.escape(words)
+        self.places = [ax.get_position(original=True) for ax in figure.axes]
+
+    def redraw(self, change: object = None) -> None:
+        """Draw the present state; an error is shown to the reader in place of the sentence."""
+        try:
+            self.show()
+        except Exception as error:  # in a callback nobody else would see it
+            self.text.value = error_text(error)
+
+    def render(self, places: Sequence, **values: Any) -> tuple[Figure, str]:
+        """A fresh figure with the picture for these values, its axes at `places` if there are any; the sentence."""
+        with plt.style.context("mnist_helpers.lesson"):
+            figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH, layout="none" if places else "constrained")
+            words = self.draw(figure, **values)
+            for ax, place in zip(figure.axes, places):
+                ax.set_position(place)
+        return figure, words
+
+    def still(self, **changes: Any) -> "Still":
+        """One state as a picture: the controls as they are, except for `changes`. The panel stays as it is.
+
+        Raises ValueError for a name that is no control's, or a value that the control cannot take.
+        """
+        for name, value in changes.items():
+            if name not in self.controls:
+                raise ValueError(f"there is no control {name!r}, only {', '.join(self.controls)}")
+            check_value(name, value, self.controls[name])
+        return Still(*self.render([], **{**self.values, **changes}))
+
+    def __repr__(self) -> str:
+        return "(Sliders: they appear when this cell is run in JupyterLab.)"
+
+
+@dataclasses.dataclass(repr=False)
+class Still:
+    """A picture that a notebook shows and stores, with the words for readers who cannot see it."""
+
+    figure: Figure
+    words: str
+
+    def _repr_png_(self) -> bytes:
+        return to_png(self.figure)
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def check_value(name: str, value: Any, control: widgets.ValueWidget) -> None:
+    """Raise ValueError when the control cannot take the value."""
+    if hasattr(control, "options"):
+        allowed = [option[1] if isinstance(option, tuple) else option for option in control.options]
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+    elif hasattr(control, "max") and not control.min <= value <= control.max:
+        raise ValueError(f"{name} must be from {control.min} to {control.max}, got {value!r}")
+
+
+def to_png(figure: Figure) -> bytes:
+    """The figure as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    with plt.style.context("mnist_helpers.lesson"):  # ticks are made while drawing
+        figure.savefig(buffer, format="png", dpi=PIXELS_PER_INCH)
+    return buffer.getvalue()
+
+
+def error_text(error: Exception) -> str:
+    """HTML that names the error, with the traceback folded below it."""
+    details = html.escape("".join(traceback.format_exception(error)))
+    return (f'<b style="color:{WRONG};background:white">{type(error).__name__}: {html.escape(str(error))}</b>'
+            f"<details><summary>Traceback</summary><pre>{details}</pre></details>")
+
+
+def classes_of(labels: torch.Tensor) -> list[int]:
+    """The classes that occur in `labels`, in order. Raises ValueError when there is none."""
+    if len(labels) == 0:
+        raise ValueError("the dataset is empty: there is no image to show")
+    return sorted(set(labels.tolist()))
+
+
+# ---------------------------------------------------------------- the pixels of an image
+
+
+def digit_browser(dataset: TensorDataset) -> Panel:
+    """Look at images one by one and at their pixels as numbers, 0 (paper) to 255 (ink).
+
+    `dataset`: images (n, 1, 28, 28) in [0, 1] and labels (n,). Controls: `digit` (a class, or None for all), `position`
+    among its images, `row` and `column` of the pixel in the middle of the numbers. Raises ValueError without images.
+    """
+    images, labels = dataset.tensors
+    groups = {None: torch.arange(len(labels))}
+    groups |= {digit: (labels == digit).nonzero()[:, 0] for digit in classes_of(labels)}
+    digit = widgets.Dropdown(options=[("all", None), *((str(each), each) for each in groups if each is not None)],
+                             description="digit", **NARROW)
+    position = widgets.IntSlider(0, 0, len(labels) - 1, description="position", **WIDE)
+    row = widgets.IntSlider(14, 0, 27, description="row", **WIDE)
+    column = widgets.IntSlider(14, 0, 27, description="column", **WIDE)
+    digit.observe(lambda change: setattr(position, "max", len(groups[change.new]) - 1), "value")
+    controls = {"digit": digit, "position": position, "row": row, "column": column}
+    return Panel(controls, partial(draw_pixels, images=images, labels=labels, groups=groups), (10.5, 3.7))
+
+
+def draw_pixels(
+    figure: Figure, images: torch.Tensor, labels: torch.Tensor, groups: dict, digit: int | None, position: int,
+    row: int, column: int,
+) -> str:
+    """The image with a red square, the 7 × 7 numbers in the square, and the pixels of the row as a curve."""
+    group = groups[digit]
+    index = group[min(position, len(group) - 1)]
+    pixels = (images[index, 0] * 255).round().int()
+    top, left = [min(max(middle - 3, 0), 21) for middle in (row, column)]
+    whole, patch, profile = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
+    for ax, part, corner in ((whole, pixels, (0, 0)), (patch, pixels[top:top + 7, left:left + 7], (left, top))):
+        extent = (corner[0] - 0.5, corner[0] + part.shape[1] - 0.5, corner[1] + part.shape[0] - 0.5, corner[1] - 0.5)
+        ax.imshow(part, cmap="gray_r", vmin=0, vmax=255, extent=extent)
+        ax.grid(False)
+        ax.add_patch(Rectangle((left - 0.5, top - 0.5), 7, 7, fill=False, color="red", linewidth=3))
+    for y in range(top, top + 7):
+        for x in range(left, left + 7):
+            value = int(pixels[y, x])
+            patch.text(x, y, value, ha="center", va="center", fontsize=13, color="white" if value > 127 else "black",
+                       fontweight="bold" if (y, x) == (row, column) else "normal")
+    profile.step(range(28), pixels[row], where="mid", color="black")
+    profile.plot(column, pixels[row, column], "o", color="red", markersize=9)
+    profile.set(ylim=(-10, 265), xticks=[0, 14, 27], yticks=[0, 255], xlabel="column", title=f"row {row}")
+    whole.set_title(f"label {labels[index]}, image {index:,}")
+    whole.set(xticks=[0, 14, 27], yticks=[0, 14, 27])
+    patch.set(xticks=[], yticks=[], title="pixels in the square")
+    numbers = " ".join(str(value) for value in pixels[row].tolist())
+    return (f"Image {index:,} of the dataset, label {labels[index]}. Pixel in row {row}, column {column}: "
+            f"{pixels[row, column]}. The whole row: {numbers}")
+
+
+# ---------------------------------------------------------------- dropout at work
+
+
+def dropout_microscope(model: MNISTNet, dataset: TensorDataset) -> Panel:
+    """Watch dropout in the two hidden layers of a trained network, and what it does to the answer.
+
+    Takes a copy of the model as it is now, and from `dataset` the first image of each class. Controls: `digit`, `rate`
+    (0 to 0.95), `mode` ("train" or "eval"), `draw` (a number; the button adds 1). Raises ValueError without images.
+    """
+    images, labels = dataset.tensors
+    examples = {digit: images[labels == digit][:1].cpu() for digit in classes_of(labels)}
+    digit = widgets.SelectionSlider(options=list(examples), description="digit", **WIDE)
+    rate = widgets.FloatSlider(0.2, min=0, max=0.95, step=0.05, description="dropout rate", **WIDE)
+    mode = widgets.ToggleButtons(options=[("train()", "train"), ("eval()", "eval")], style={"button_width": "80px"})
+    draw = widgets.BoundedIntText(0, 0, 10**6)
+    again = widgets.Button(description="Draw again", tooltip="Let dropout choose other units")
+    again.on_click(lambda _: setattr(draw, "value", draw.value + 1))
+    controls = {"digit": digit, "rate": rate, "mode": mode, "draw": draw}
+    frozen = copy.deepcopy(model).cpu().eval()
+    return Panel(controls, partial(draw_dropout, model=frozen, examples=examples), (10.5, 4.2),
+                 shown=[digit, rate, mode, again])
+
+
+def dropout_draws(
+    model: MNISTNet, image: torch.Tensor, rate: float, training: bool, seed: int, draws: int = 200
+) -> tuple[list[tuple[torch.Tensor, torch.Tensor]], torch.Tensor]:
+    """Send one image (1, 1, 28, 28) through the network `draws` times, each time with units dropped anew.
+
+    Returns, for the first time and each hidden layer, the values after dropout and which units were dropped (both
+    (units,)); and the probabilities of all times (draws, 10). PyTorch's random numbers outside are not touched.
+    """
+    layers, hidden = [], image.expand(draws, -1, -1, -1)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for layer in model.layers:
+            if isinstance(layer, nn.Dropout):
+                factors = nn.Dropout(rate).train(training)(torch.ones_like(hidden))  # 0, or 1/(1−rate)
+                hidden = hidden * factors
+                layers.append((hidden[0], factors[0] == 0))
+            else:
+                hidden = layer(hidden)
+    return layers, hidden.softmax(dim=1)
+
+
+def draw_dropout(
+    figure: Figure, model: MNISTNet, examples: dict, digit: int, rate: float, mode: str, draw: int
+) -> str:
+    """The image, the units of both hidden layers, and the ten probabilities with their spread."""
+    layers, probabilities = dropout_draws(model, examples[digit], rate, mode == "train", seed=draw)
+    undropped, _ = dropout_draws(model, examples[digit], 0.0, False, seed=0, draws=1)
+    axes = figure.subplot_mosaic([["image", "0", "bars"], [".", "1", "bars"]], width_ratios=[0.6, 1.3, 1.5],
+                                 height_ratios=[8, 4])
+    axes["image"].imshow(examples[digit][0, 0], cmap="gray_r")
+    axes["image"].set_axis_off()
+    for number, (values, dropped) in enumerate(layers):
+        draw_units(axes[str(number)], values, dropped, 2 * undropped[number][0].max())
+    plot_probabilities(probabilities[0], ax=axes["bars"])
+    low, high = probabilities.quantile(0.05, dim=0), probabilities.quantile(0.95, dim=0)
+    axes["bars"].vlines(range(10), low, high, color="black", linewidth=3)
+    answers = probabilities.argmax(dim=1)
+    axes["bars"].set(ylim=(0, 1.02), title=f"this draw: {answers[0]}, of 200 draws {(answers == digit).sum()} right")
+    first, second = [int(dropped.sum()) for _, dropped in layers]
+    scaled = f"the others × {1 / (1 - rate):.2f}" if mode == "train" else "nothing is changed"
+    return (f"Digit {digit}, dropout rate {rate:.2f}, {mode}(): {first} of 128 and {second} of 64 hidden units "
+            f"dropped, {scaled}. This draw answers {answers[0]} with probability {probabilities[0].max():.2f}. Of 200 draws "
+            f"{(answers == digit).sum()} answer {digit}; its probability is {low[digit]:.2f} to {high[digit]:.2f} in "
+            f"the middle 90 % of them.")
+
+
+def draw_units(ax: Axes, values: torch.Tensor, dropped: torch.Tensor, darkest: torch.Tensor) -> None:
+    """Units as gray squares in rows of 16, the dropped ones with a cross."""
+    ax.imshow(values.reshape(-1, 16), cmap="gray_r", vmin=0, vmax=float(darkest))
+    rows, columns = dropped.reshape(-1, 16).nonzero().T
+    ax.scatter(columns, rows, marker="x", s=60, color=WRONG, linewidths=2.5)
+    ax.set(xticks=[], yticks=[], title=f"{len(values)} units, {int(dropped.sum())} dropped")
+    ax.spines[:].set_visible(True)
+    ax.grid(False)
+
+
+# ---------------------------------------------------------------- training live
+
+
+@dataclasses.dataclass
+class Curve:
+    """A run while it grows: its settings, and at each point the epoch (with a fraction) and what was measured there."""
+
+    settings: dict[str, Any]
+    epochs: list[float] = dataclasses.field(default_factory=list)
+    train: list[Metrics] = dataclasses.field(default_factory=list)
+    valid: list[Metrics] = dataclasses.field(default_factory=list)
+    model: nn.Module | None = None
+    number: int = 0
+    stopped: bool = False
+
+    def __str__(self) -> str:
+        settings = self.settings
+        return (f"Run {self.number}: dropout {settings['dropout']:g}, weight decay {settings['weight_decay']:g}, "
+                f"{settings['size']:,} images, seed {settings['seed']}")
+
+
+class OwnRandomNumbers:
+    """Within a `with` block PyTorch draws from a sequence of its own; outside, nothing of it shows."""
+
+    def __init__(self, seed: int):
+        self.inside = torch.Generator().manual_seed(seed).get_state()
+
+    def __enter__(self) -> None:
+        self.outside = torch.get_rng_state()
+        torch.set_rng_state(self.inside)
+
+    def __exit__(self, *error: object) -> None:
+        self.inside = torch.get_rng_state()
+        torch.set_rng_state(self.outside)
+
+
+def train_by_steps(
+    data: MNISTData, *, dropout: float, weight_decay: float, size: int, seed: int, epochs: int = 10
+) -> Iterator[Curve]:
+    """Train the recipe on the first `size` images, on the processor; yields the curve so far after every step.
+
+    The curve has about 10 points an epoch, each measured with dropout off on at most 1,000 training and 1,000
+    validation images. The global random numbers stay untouched between the steps.
+    """
+    curve = Curve({"dropout": dropout, "weight_decay": weight_decay, "size": size, "seed": seed})
+    data, random = data.with_train_size(size), OwnRandomNumbers(seed)
+    with random:
+        curve.model = MNISTNet(dropout=dropout)
+    optimizer = torch.optim.Adam(curve.model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
+    loader = make_loader(data.train, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(seed))
+    steps, done = len(loader), 0
+    measure(curve, data, 0.0)
+    for _ in range(epochs):
+        with random:
+            batches = iter(loader)
+        for images, labels in batches:
+            with random:
+                train_step(curve.model, images, labels, optimizer)
+            done += 1
+            if done % math.ceil(steps / 10) == 0 or done % steps == 0:
+                measure(curve, data, done / steps)
+            yield curve
+
+
+def measure(curve: Curve, data: MNISTData, epoch: float) -> None:
+    """Add a point to the curve."""
+    curve.epochs.append(epoch)
+    for part, points in ((data.train, curve.train), (data.valid, curve.valid)):
+        points.append(evaluate(curve.model, [part[:1000]]))
+
+
+class TrainingLab(Panel):
+    """The panel of `training_lab`. `runs` holds the curves in the table, `task` the training under way, if any."""
+
+    KEPT = 6
+
+    def __init__(self, data: MNISTData):
+        self.data, self.task, self.current = data, None, None
+        self.runs: list[Curve] = []
+        self.started = 0
+        sizes = sorted({size for size in (500, 1000, 2000, 5000, 10000, len(data.train)) if size <= len(data.train)})
+        decays = [("0", 0.0), ("1e-5", 1e-5), ("1e-4", 1e-4), ("1e-3", 1e-3), ("1e-2", 1e-2)]
+        controls = {
+            "dropout": widgets.FloatSlider(0.2, min=0, max=0.9, step=0.05, description="dropout rate", **WIDE),
+            "weight_decay": widgets.SelectionSlider(options=decays, value=1e-4, description="weight decay", **WIDE),
+            "size": widgets.Dropdown(description="images", options=[(f"{size:,}", size) for size in sizes],
+                                     value=sizes[:2][-1], **NARROW),
+            "seed": widgets.IntSlider(0, 0, 9, description="seed", **WIDE),
+        }
+        self.start_button = widgets.Button(description="Start", button_style="primary", icon="play")
+        self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
+        self.table = widgets.HTML()
+        super().__init__(controls, self.draw_kept, (10.5, 3.5),
+                         shown=[*controls.values(), self.start_button, self.stop_button])
+        self.children = (*self.children, self.table)
+        self.start_button.on_click(self.start)
+        self.stop_button.on_click(self.stop)
+
+    @property
+    def running(self) -> bool:
+        """Whether a training is under way."""
+        return self.task is not None and not self.task.done()
+
+    def start(self, button: object = None) -> None:
+        """Begin to train with the present settings; a training under way is dropped."""
+        if self.running:
+            self.task.cancel()
+        try:
+            self.task = asyncio.get_running_loop().create_task(self.train_live())
+        except RuntimeError:
+            self.text.value = error_text(RuntimeError("training live needs a notebook: there is no running event loop"))
+
+    def stop(self, button: object = None) -> None:
+        """End the training under way and keep its curve."""
+        if self.running:
+            self.task.cancel()
+            if self.current is not None:
+                self.current.stopped = True
+                self.keep(self.current)
+
+    def redraw(self, change: object = None) -> None:
+        """A control was moved: a training under way starts again with the new settings."""
+        if self.running:
+            self.start()
+        else:
+            super().redraw()
+
+    async def train(self, **settings: Any) -> None:
+        """Set the controls, train, and return when the run has ended. Raises ValueError for settings there are not."""
+        for name, value in settings.items():
+            if name not in self.controls:
+                raise ValueError(f"there is no setting {name!r}, only {', '.join(self.controls)}")
+            check_value(name, value, self.controls[name])
+            self.controls[name].value = value
+        self.start()
+        while self.running:  # a moved slider puts another task in the place of this one
+            await asyncio.gather(self.task, return_exceptions=True)
+
+    async def train_live(self) -> None:
+        """Train in small pieces and redraw in between, so that the page and the other cells stay alive."""
+        self.started, self.current = self.started + 1, None
+        self.stop_button.disabled = False
+        picture, breath, drawn = LivePicture(self.size, self.runs), 0.0, 0.0
+        try:
+            for self.current in train_by_steps(self.data, **self.values):
+                self.current.number = self.started
+                if time.perf_counter() - drawn > 0.1:
+                    self.picture.value = picture.png(self.current)
+                    self.text.value = describe(self.current, "under way")
+                    drawn = time.perf_counter()
+                if time.perf_counter() - breath > 0.03:
+                    await asyncio.sleep(0.001)  # here a moved slider or the stop button gets its turn
+                    breath = time.perf_counter()
+            self.keep(self.current)
+        except Exception as error:  # a cancelled task is no Exception and ends quietly
+            self.text.value = error_text(error)
+        finally:
+            if self.task is asyncio.current_task():
+                self.stop_button.disabled = True
+
+    def keep(self, curve: Curve) -> None:
+        """Put the run into the table, measured on all validation images."""
+        with OwnRandomNumbers(0):
+            curve.valid[-1] = evaluate(curve.model, make_loader(self.data.valid, 1024))
+        self.runs = [*self.runs, curve][-self.KEPT:]
+        self.current, self.stop_button.disabled = None, True
+        self.table.value = runs_table(self.runs)
+        self.show()
+
+    def draw_kept(self, figure: Figure, **values: Any) -> str:
+        """The runs in the table, the last one in full colour."""
+        if not self.runs:
+            draw_runs(figure, [], None)
+            return "No run yet: choose the settings and press Start."
+        *earlier, last = self.runs
+        draw_runs(figure, earlier, last)
+        return describe(last, "stopped" if last.stopped else "finished")
+
+
+def describe(curve: Curve, state: str) -> str:
+    """Where the run stands, in one sentence."""
+    return (f"{curve}, {state} at epoch {curve.epochs[-1]:.1f} of 10. Training: {curve.train[-1]}; "
+            f"validation: {curve.valid[-1]}.")
+
+
+def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve | None) -> list[Line2D]:
+    """Loss and accuracy of the latest run, the earlier ones faint behind it; returns the latest run's four lines."""
+    axes, lines = figure.subplots(1, 2), []
+    for ax, quantity, limits in zip(axes, ("loss", "accuracy"), ((0, 2.4), (0.5, 1.01))):
+        for curve in earlier:
+            draw_curve(ax, curve, quantity, faint=True)
+        if latest is not None:
+            lines += draw_curve(ax, latest, quantity)
+        ax.set(xlim=(0, 10.5), ylim=limits, xlabel="epoch", title=quantity.capitalize())
+    for curve in [*earlier, *([latest] if latest and latest.epochs else [])]:
+        axes[1].annotate(str(curve.number), (curve.epochs[-1], curve.valid[-1].accuracy), (4, 0), fontsize=13,
+                         textcoords="offset points", va="center", color=COLORS["valid"])
+    if latest is not None:
+        axes[1].legend(loc="lower right")
+    return lines
+
+
+def draw_curve(ax: Axes, curve: Curve, quantity: str, faint: bool = False) -> list[Line2D]:
+    """One quantity of a run: a line for training, a dashed one for validation."""
+    style = {"alpha": 0.3, "linewidth": 2} if faint else {"linewidth": 3}
+    lines = []
+    for part, dashes in (("train", "-"), ("valid", "--")):
+        values = [getattr(point, quantity) for point in getattr(curve, part)]
+        label = "_" if faint else LABELS[part]
+        lines += ax.plot(curve.epochs, values, dashes, color=COLORS[part], label=label, **style)
+    return lines
+
+
+class LivePicture:
+    """A picture of which only the four lines of one run change: the rest is drawn once, which makes it fast."""
+
+    def __init__(self, size: tuple[float, float], runs: Sequence[Curve]):
+        with plt.style.context("mnist_helpers.lesson"):
+            figure = Figure(figsize=size, dpi=PIXELS_PER_INCH, layout="constrained")
+            self.lines = draw_runs(figure, runs, Curve({}))
+            self.canvas = FigureCanvasAgg(figure)
+            self.canvas.draw()
+        self.background = self.canvas.copy_from_bbox(figure.bbox)
+
+    def png(self, curve: Curve) -> bytes:
+        """The bytes of a PNG file with the curve as it is now."""
+        self.canvas.restore_region(self.background)
+        parts = [(part, quantity) for quantity in ("loss", "accuracy") for part in (curve.train, curve.valid)]
+        for line, (part, quantity) in zip(self.lines, parts):
+            line.set_data(curve.epochs, [getattr(point, quantity) for point in part])
+            line.axes.draw_artist(line)
+        buffer = io.BytesIO()
+        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
+        return buffer.getvalue()
+
+
+def runs_table(runs: Sequence[Curve]) -> str:
+    """The runs as an HTML table; loss and accuracy at the end of each, on all validation images."""
+    rows = [{
+        "run": curve.number, **curve.settings, "epochs": f"{curve.epochs[-1]:.1f}",
+        "training loss": f"{curve.train[-1].loss:.3f}", "validation loss": f"{curve.valid[-1].loss:.3f}",
+        "validation accuracy": f"{curve.valid[-1].accuracy:.2%}",
+    } for curve in runs]
+    frame = pd.DataFrame(rows).rename(columns={"weight_decay": "weight decay", "size": "images"})
+    return frame.to_html(index=False, border=0, justify="left", col_space="5em")
+
+
+def training_lab(data: MNISTData) -> TrainingLab:
+    """Train the recipe live with another dropout rate, weight decay, number of images or seed, and compare the runs.
+
+    Controls: `dropout` (0 to 0.9), `weight_decay`, `size` (training images), `seed`, and the buttons Start and Stop. A
+    run takes 10 epochs on the processor; the curves are measured with dropout off on up to 1,000 images, the table's
+    validation columns on all. `await lab.train(dropout=0.5)` does from a cell what Start does.
+    """
+    return TrainingLab(data)
+
+
+# ---------------------------------------------------------------- a finished run, epoch by epoch
+
+
+def curve_reader(history: History, weights: Sequence[torch.Tensor]) -> Panel:
+    """Step through the epochs of a run: the curves, and the first layer's weights after that epoch as images.
+
+    `weights`: one tensor (units, 784) for each epoch of `history`. Control: `epoch`, by slider or by the play button.
+    Raises ValueError when their numbers differ or there is no epoch.
+    """
+    if len(history) == 0 or len(weights) != len(history):
+        raise ValueError(f"one tensor of weights is needed for each epoch and at least one epoch, got {len(weights)} "
+                         f"tensors and {len(history)} epochs")
+    stacked = torch.stack([each.detach().cpu() for each in weights])
+    epoch = widgets.IntSlider(1, 1, len(history), description="epoch", **WIDE)
+    play = widgets.Play(min=1, max=len(history), interval=500, show_repeat=False)
+    panel = Panel({"epoch": epoch}, partial(draw_epoch, history=history, weights=stacked), (10.5, 4.4),
+                  shown=[play, epoch])
+    widgets.jslink((play, "value"), (epoch, "value"))
+    return panel
+
+
+def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: int) -> str:
+    """Loss and accuracy with a line at the epoch, and the weights of the first 24 units."""
+    axes = figure.subplot_mosaic([["loss", "units"], ["accuracy", "units"]], width_ratios=[1, 1.35])
+    plot_history(history, axes=[axes["loss"], axes["accuracy"]])
+    for name in ("loss", "accuracy"):
+        axes[name].axvline(epoch, color="black", linewidth=1.5)
+        axes[name].set_title("")
+    axes["loss"].set_xlabel("")
+    axes["loss"].legend(loc="center right")
+    axes["accuracy"].legend().remove()
+    largest = weights[:, :24].abs().quantile(0.999)
+    images = nn.functional.pad(weights[epoch - 1, :24].reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
+    rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
+    rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
+    axes["units"].imshow(torch.cat(rows), cmap="RdBu", vmin=-largest, vmax=largest)
+    axes["units"].set_title(f"weights of {len(images)} units, epoch {epoch}")
+    axes["units"].set_axis_off()
+    row = history.to_frame().loc[epoch]
+    return (f"Epoch {epoch} of {len(history)}: training loss {row.train_loss:.3f}, validation loss "
+            f"{row.valid_loss:.3f} (lowest in epoch {history.best_epoch}), validation accuracy "
+            f"{row.valid_accuracy:.2%}. Mean size of the first layer's weights: {weights[epoch - 1].abs().mean():.4f}.")
+
+
+# ---------------------------------------------------------------- answers and refusals
+
+
+def prediction_explorer(predictions: Predictions) -> Panel:
+    """Let the network answer only above a threshold of confidence, and look at what it gets wrong all the same.
+
+    Controls: `threshold` (0 to 1), `true` and `predicted` (a class, or None for any), `kind` ("wrong" or "right"
+    answers, or the "refused"). Raises ValueError without predictions.
+    """
+    if len(predictions) == 0:
+        raise ValueError("there are no predictions to explore, at least one image is needed")
+    classes = [("any", None), *((str(digit), digit) for digit in range(10))]
+    controls = {
+        "threshold": widgets.FloatSlider(0.5, min=0, max=1, step=0.01, description="threshold", **WIDE),
+        "true": widgets.Dropdown(options=classes, description="true digit", **NARROW),
+        "predicted": widgets.Dropdown(options=classes, description="predicted digit", **NARROW),
+        "kind": widgets.ToggleButtons(options=["wrong", "right", "refused"], style={"button_width": "80px"}),
+    }
+    thresholds = torch.arange(101) / 100
+    answered = torch.stack([predictions.confidence >= threshold for threshold in thresholds])
+    wrong = answered & ~predictions.correct
+    table = pd.DataFrame({"threshold": thresholds, "answered": answered.float().mean(dim=1),
+                          "wrong": wrong.sum(dim=1) / answered.sum(dim=1)})
+    return Panel(controls, partial(draw_answers, predictions=predictions, table=table), (10.5, 4.6))
+
+
+def draw_answers(
+    figure: Figure, predictions: Predictions, table: pd.DataFrame, threshold: float, true: int | None,
+    predicted: int | None, kind: str,
+) -> str:
+    """Share answered and share wrong against the threshold, and up to 10 images of the chosen kind."""
+    curves, gallery = figure.subfigures(1, 2, width_ratios=[1, 1.9])
+    axes = curves.subplots(2, 1, sharex=True)
+    for ax, column, title in zip(axes, ("answered", "wrong"), ("answered", "wrong, of the answered")):
+        ax.plot(table["threshold"], table[column], color=COLORS["test"])
+        ax.axvline(threshold, color="black", linewidth=1.5)
+        ax.set_title(title)
+        ax.set_ylim(bottom=0)
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    axes[1].set(xlabel="threshold")
+    answered = predictions.confidence >= threshold
+    kinds = {"wrong": answered & ~predictions.correct, "right": answered & predictions.correct, "refused": ~answered}
+    chosen = kinds[kind].clone()
+    for wanted, given in ((true, predictions.labels), (predicted, predictions.predicted)):
+        if wanted is not None:
+            chosen &= given == wanted
+    found = predictions[chosen]
+    found = found[found.confidence.argsort(descending=True)[:10]]
+    draw_gallery(gallery, found)
+    number, wrong = int(answered.sum()), int(kinds["wrong"].sum())
+    share = f" ({wrong / number:.2%} of the answers)" if number else ""
+    return (f"Threshold {threshold:.2f}: {number:,} of {len(predictions):,} images answered "
+            f"({number / len(predictions):.1%}), {wrong:,} of them wrong{share}. True digit {name_of(true)}, predicted "
+            f"{name_of(predicted)}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the most confident "
+            f"first.")
+
+
+def draw_gallery(figure: Any, predictions: Predictions) -> None:
+    """Up to 10 predictions in two rows; a sentence where there is none."""
+    axes = figure.subplots(2, 5)
+    if len(predictions) == 0:
+        figure.text(0.5, 0.5, "no such image", ha="center", va="center", fontsize=18)
+    else:
+        plot_predictions(predictions, axes=axes)
+    for number, ax in enumerate(axes.flat):
+        ax.title.set_fontsize(13)
+        ax.set_visible(number < len(predictions))
+
+
+def name_of(digit: int | None) -> str:
+    """The digit in words for a sentence: "any" for None."""
+    return "any" if digit is None else str(digit)
