@@ -83,11 +83,11 @@ def plot_predictions(predictions: Predictions, *, columns: int = 5, axes: np.nda
     titles = [f"T: {true}  P: {predicted}" for true, predicted in zip(predictions.labels, predictions.predicted)]
     if axes is None:
         rows = -(-len(predictions) // columns)
-        axes = new_axes(rows, columns, (2.0 * columns, 2.1 * rows))
+        axes = new_axes(rows, columns, (1.6 * columns, 1.8 * rows))
     plot_digits(predictions.images, titles, axes=axes)
     for ax, title, correct in zip(axes.flat, titles, predictions.correct):
         if not correct:
-            ax.set_title(f"✗ {title}", color=WRONG, fontweight="bold")
+            ax.set_title(f"✗ {title}", color=WRONG, fontweight="bold", fontsize=13)
             ax.set_axis_on()
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=WRONG, linewidth=3)
@@ -114,11 +114,11 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
 
 def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw how often each true digit (row) was called each digit (column); colours grow fast, to show rare errors."""
-    ax = new_axes(size=(9, 8))[0, 0] if ax is None else ax
+    ax = new_axes(size=(7.6, 6.1))[0, 0] if ax is None else ax
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
         predictions.labels, predictions.predicted, labels=range(10), ax=ax, cmap="Blues", colorbar=False,
-        im_kw={"norm": PowerNorm(0.35)}, text_kw={"fontsize": 13})
+        im_kw={"norm": PowerNorm(0.35)}, text_kw={"fontsize": 13.5})
     ax.set(xlabel="predicted label", ylabel="true label")
     return ax
 
@@ -133,7 +133,7 @@ def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | Non
                 label="predictions, 95 % interval")
     for row in table.itertuples():
         ax.annotate(f"{row.images:,}", (row.confidence, row.low), (0, -16),
-                    textcoords="offset points", ha="center", fontsize=12)
+                    textcoords="offset points", ha="center", fontsize=13)
     ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")
     ax.legend(loc="upper left")
     return ax

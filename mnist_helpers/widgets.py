@@ -274,9 +274,9 @@ def draw_dropout(
     first, second = [int(dropped.sum()) for _, dropped in layers]
     scaled = f"the others × {1 / (1 - rate):.2f}" if mode == "train" else "nothing is changed"
     return (f"Digit {digit}, dropout rate {rate:.2f}, {mode}(): {first} of 128 and {second} of 64 hidden units "
-            f"dropped, {scaled}. This draw answers {answers[0]} with probability {probabilities[0].max():.2f}. Of 200 draws "
-            f"{(answers == digit).sum()} answer {digit}; its probability is {low[digit]:.2f} to {high[digit]:.2f} in "
-            f"the middle 90 % of them.")
+            f"dropped, {scaled}. This draw answers {answers[0]} with probability {probabilities[0].max():.2f}. Of 200 "
+            f"draws {(answers == digit).sum()} answer {digit}; its probability is {low[digit]:.2f} to "
+            f"{high[digit]:.2f} in the middle 90 % of them.")
 
 
 def draw_units(ax: Axes, values: torch.Tensor, dropped: torch.Tensor, darkest: torch.Tensor) -> None:
@@ -433,16 +433,16 @@ class TrainingLab(Panel):
         self.stop_button.disabled = False
         picture, breath, drawn = LivePicture(self.size, self.runs), 0.0, 0.0
         try:
-            for self.current in train_by_steps(self.data, **self.values):
-                self.current.number = self.started
+            for curve in train_by_steps(self.data, **self.values):
+                self.current, curve.number = curve, self.started
                 if time.perf_counter() - drawn > 0.1:
-                    self.picture.value = picture.png(self.current)
-                    self.text.value = describe(self.current, "under way")
+                    self.picture.value = picture.png(curve)
+                    self.text.value = describe(curve, "under way")
                     drawn = time.perf_counter()
                 if time.perf_counter() - breath > 0.03:
                     await asyncio.sleep(0.001)  # here a moved slider or the stop button gets its turn
                     breath = time.perf_counter()
-            self.keep(self.current)
+            self.keep(curve)
         except Exception as error:  # a cancelled task is no Exception and ends quietly
             self.text.value = error_text(error)
         finally:
@@ -575,13 +575,13 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
         axes[name].axvline(epoch, color="black", linewidth=1.5)
         axes[name].set_title("")
     axes["loss"].set_xlabel("")
-    axes["loss"].legend(loc="center right")
+    axes["loss"].legend(loc="upper right")
     axes["accuracy"].legend().remove()
     largest = weights[:, :24].abs().quantile(0.999)
     images = nn.functional.pad(weights[epoch - 1, :24].reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
     rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
     rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
-    axes["units"].imshow(torch.cat(rows), cmap="RdBu", vmin=-largest, vmax=largest)
+    axes["units"].imshow(torch.cat(rows), cmap="RdBu", vmin=-largest, vmax=largest, interpolation="nearest")
     axes["units"].set_title(f"weights of {len(images)} units, epoch {epoch}")
     axes["units"].set_axis_off()
     row = history.to_frame().loc[epoch]
@@ -594,7 +594,7 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
 
 
 def prediction_explorer(predictions: Predictions) -> Panel:
-    """Let the network answer only above a threshold of confidence, and look at what it gets wrong all the same.
+    """Let the network answer only above a threshold of confidence, and look at the ten images nearest to it.
 
     Controls: `threshold` (0 to 1), `true` and `predicted` (a class, or None for any), `kind` ("wrong" or "right"
     answers, or the "refused"). Raises ValueError without predictions.
@@ -637,14 +637,14 @@ def draw_answers(
         if wanted is not None:
             chosen &= given == wanted
     found = predictions[chosen]
-    found = found[found.confidence.argsort(descending=True)[:10]]
+    found = found[(found.confidence - threshold).abs().argsort()[:10]]
     draw_gallery(gallery, found)
     number, wrong = int(answered.sum()), int(kinds["wrong"].sum())
     share = f" ({wrong / number:.2%} of the answers)" if number else ""
     return (f"Threshold {threshold:.2f}: {number:,} of {len(predictions):,} images answered "
             f"({number / len(predictions):.1%}), {wrong:,} of them wrong{share}. True digit {name_of(true)}, predicted "
-            f"{name_of(predicted)}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the most confident "
-            f"first.")
+            f"{name_of(predicted)}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the nearest to the "
+            f"threshold first.")
 
 
 def draw_gallery(figure: Any, predictions: Predictions) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from nbclient import NotebookClient
 
 PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
@@ -101,6 +102,7 @@ def test_stored_clean(path):
     assert "widgets" not in metadata
     assert path.stat().st_size < 500_000
     text = path.read_text(encoding="utf-8")
+    assert "widget-view+json" not in text, "without a kernel this is shown as an error"
     assert not re.search(r"/(home|root|work|tmp|Users)/|[A-Z]:\\\\", text), "a path of somebody's machine"
     assert '"stderr"' not in text, "a warning is stored"
 
@@ -136,6 +138,41 @@ def test_cells_are_short(path):
     assert "ccc" not in kinds, "three code cells in a row"
 
 
+def slide_type(cell):
+    return cell.metadata.get("slideshow", {}).get("slide_type")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_every_cell_has_its_place_in_the_slides(path):
+    notebook = read(path)
+    assert {slide_type(cell) for cell in notebook.cells} <= {"slide", "subslide", "fragment", "notes", "skip", "-"}
+    hidden = [cell.source for cell in code_cells(notebook) if slide_type(cell) in ("skip", "notes")]
+    assert hidden == [], "in the slides every code cell must be there to be run"
+    sections = [cell for cell in markdown_cells(notebook) if re.match("##? ", cell.source)]
+    assert [slide_type(cell) for cell in sections[:-1]] == ["slide"] * (len(sections) - 1)
+    assert slide_type(sections[-1]) == "skip", "the exercises are for the desk"
+    assert (notebook.metadata.rise.width, notebook.metadata.rise.height) == (1280, 720)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_each_section_has_a_teaching_note(path):
+    parts = re.split("(?m)^## ", "\n".join(cell.source for cell in markdown_cells(read(path))))
+    for part in parts[1:-2]:  # neither the lesson's head nor "What we saw" nor "Try it"
+        assert part.count("<details><summary>Teaching note</summary>") == 1, part[:60]
+        for label in ("Minutes", "Ask before running", "Expected answer", "Short of time"):
+            assert f"**{label}:**" in " ".join(part.split()), (part[:60], label)
+    assert "<details><summary>Teaching note</summary>" in parts[0] and "**Minutes:**" in parts[0]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_after_the_sliders_stands_a_picture(path):
+    cells = code_cells(read(path))
+    for number, cell in enumerate(cells):
+        if "(Sliders: " in str(cell.outputs):
+            assert "image/png" in cells[number + 1].outputs[0].get("data", {}), cell.source
+    assert "(Sliders: " in text_outputs(read(path))
+
+
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_opened_cold_on_the_sample_offline(path, tmp_path, monkeypatch):
     """Each lesson alone: no network, no saved run, an empty home, the 5,000 images; the solutions run as well."""
@@ -164,6 +201,20 @@ def test_lesson_1_says_what_its_run_shows():
         "01_data_loading", r"epoch +\d+: ([+-][\d.]+) ± ([\d.]+) percentage points")
     assert first < last < 0, "standardizing is ahead, most of all in the first epoch"
     assert abs(first) > 2 * first_sd
+
+
+def test_lesson_1_says_what_the_pixels_show(sample):
+    pixels = (sample.train.tensors[0] * 255).round()
+    steps = torch.cat([pixels.diff(dim=dim).abs().flatten() for dim in (2, 3)])
+    edges = steps[steps > 0]
+    assert 0 < (edges == 255).float().mean() < 0.02, "0 and 255 are neighbours in few places"
+
+
+def test_lesson_2_says_what_its_stills_show():
+    ((rate, right), (large_rate, less)) = stored_numbers(
+        "02_architecture", r"dropout rate ([\d.]+), train.*?Of 200 draws (\d+) answer")
+    assert (rate, large_rate) == (0.2, 0.8)
+    assert right > 150 and less < 100, "at 0.2 most draws are right; at 0.8 it depends on the draw"
 
 
 def test_lesson_3_says_what_its_runs_show():
@@ -196,6 +247,19 @@ def test_lesson_4_says_what_its_runs_show():
     ((same,),) = stored_numbers("04_curves", r"same answer on ([\d.]+)%")
     ((before, after),) = stored_numbers("04_curves", r"confidence of the mistakes: ([\d.]+), then ([\d.]+)\n")
     assert same > 90 and after > before + 0.05, "the same answers, the wrong ones given with more confidence"
+
+
+def test_lesson_4_says_what_its_stills_show():
+    ((first, best, small), (last, _, large)) = stored_numbers(
+        "04_curves", r"Epoch (\d+) of 40: .*?lowest in epoch (\d+)\).*?first layer's weights: ([\d.]+\d)")
+    assert (first, last) == (1, 40) and best < 20, "validation stopped improving long ago"
+    assert large > 1.5 * small, "the weights go on growing"
+
+
+def test_lesson_5_says_what_its_stills_show():
+    ((answered, wrong), (fewer, still_wrong)) = stored_numbers(
+        "05_predictions", r"images answered \(([\d.]+)%\), (\d+) of them wrong")
+    assert fewer < answered and 0 < still_wrong < 0.6 * wrong, "a large part of the mistakes goes, some stay"
 
 
 def test_lesson_5_reaches_what_the_text_names():
