@@ -6,6 +6,7 @@ import html
 import io
 import itertools
 import re
+from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
 
@@ -77,7 +78,7 @@ def title_of(ax):
 
 def places_of(figure):
     """Where the axes stand in the picture, in pixels."""
-    return np.array([ax.get_window_extent().extents for ax in figure.axes])
+    return np.array([ax.figure.transSubfigure.transform(ax.get_position(original=True)) for ax in figure.axes])
 
 
 def equal_weights(first, second):
@@ -256,23 +257,23 @@ PANELS = ["digit_browser", "dropout_microscope", "curve_reader", "prediction_exp
 
 
 @pytest.fixture(scope="module", params=PANELS)
-def make(request, sample, trained, predictions, weights):
+def make(request, sample, trained, sure, weights):
     """A function that makes one of the panels, at values from which every move can be seen."""
     return {
         "digit_browser": lambda: moved(digit_browser(sample.test), position=20),
         "dropout_microscope": lambda: dropout_microscope(trained.model, sample.test),
         "curve_reader": lambda: curve_reader(trained.history, weights),
-        "prediction_explorer": lambda: moved(prediction_explorer(predictions), threshold=0.2),
+        "prediction_explorer": lambda: prediction_explorer(sure),
         "training_lab": lambda: training_lab(sample),
     }[request.param]
 
 
 @pytest.fixture(scope="module")
 def walk(make):
-    """What a panel showed while each control was moved to both its ends and back: controls, values, words, pictures,
-    and the places of the axes.
+    """A panel of which each control was moved to both its ends and back; what it showed at each step, where the axes
+    stood in each picture, and matplotlib's settings before and after.
     """
-    steps, figures, to_png = [], [], widgets.to_png
+    steps, figures, to_png, before = [], [], widgets.to_png, plt.rcParams.copy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(widgets, "to_png", lambda figure: figures.append(figure) or to_png(figure))
         panel = make()
@@ -283,7 +284,9 @@ def walk(make):
                 steps.append(SimpleNamespace(control=name, value=value, words=words_of(panel), error=has_error(panel),
                                              picture=panel.picture.value))
             control.value = start
-    return SimpleNamespace(panel=panel, steps=steps, places=[places_of(figure) for figure in figures])
+    panel.still()._repr_png_()
+    return SimpleNamespace(panel=panel, steps=steps, places=[places_of(figure) for figure in figures],
+                           settings=(before, plt.rcParams.copy()), open_figures=plt.get_fignums())
 
 
 EACH_PANEL_THAT_TELLS = pytest.mark.parametrize("make", PANELS[:-1], indirect=True)  # a lab has to train first
@@ -315,12 +318,6 @@ def test_every_option_of_a_control_has_words_of_its_own(walk):
         assert len(words) == len(choices(control)), name
 
 
-@EACH_PANEL_THAT_TELLS
-def test_a_still_and_the_panel_moved_there_say_the_same(walk):
-    for step in walk.steps:
-        assert walk.panel.still(**{step.control: step.value}).words == step.words
-
-
 @pytest.mark.parametrize("make", [
     pytest.param(name, marks=MOVING if name == "prediction_explorer" else []) for name in PANELS], indirect=True)
 def test_the_axes_stay_where_they_are_when_a_control_is_moved(walk):
@@ -328,10 +325,9 @@ def test_the_axes_stay_where_they_are_when_a_control_is_moved(walk):
         np.testing.assert_allclose(places, walk.places[0], atol=0.01)
 
 
-def test_a_panel_leaves_no_figure_and_no_setting_of_matplotlib_behind(make):
-    before = plt.rcParams.copy()
-    make().still()._repr_png_()
-    assert plt.get_fignums() == [] and plt.rcParams == before
+def test_a_panel_leaves_no_figure_and_no_setting_of_matplotlib_behind(walk):
+    before, after = walk.settings
+    assert walk.open_figures == [] and after == before
 
 
 @pytest.mark.xfail(strict=True, reason="all sliders share the layouts in WIDE and NARROW")
@@ -697,19 +693,26 @@ def test_more_images_than_there_are_are_refused(small):
 # ---------------------------------------------------------------- training_lab
 
 
+@contextmanager
+def short_runs():
+    """Within a `with` block a lab's runs take 1 epoch, and it redraws and lets others have their turn at each step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(widgets, "train_by_steps", partial(train_by_steps, epochs=1))
+        patch.setattr(widgets, "time", SimpleNamespace(perf_counter=itertools.count(1).__next__))
+        yield
+
+
+@pytest.fixture(scope="module")
+def few(sample):
+    """160 training images, which are 5 steps, and 2,000 validation images."""
+    return with_more_validation_images(sample.with_train_size(160))
+
+
 @pytest.fixture
-def make_lab(sample, monkeypatch):
-    """A function that makes a lab. Its runs take 5 steps; after each step it redraws and lets others have their turn.
-    """
-    monkeypatch.setattr(widgets, "train_by_steps", partial(train_by_steps, epochs=1))
-    monkeypatch.setattr(widgets, "time", SimpleNamespace(perf_counter=itertools.count(1).__next__))
-
-    return lambda data=sample: training_lab(data.with_train_size(160))
-
-
-@pytest.fixture
-def lab(make_lab):
-    return make_lab()
+def lab(few):
+    """A lab that has not trained yet."""
+    with short_runs():
+        yield training_lab(few)
 
 
 @pytest.fixture
@@ -742,10 +745,50 @@ def test_the_lab_begins_without_a_run(lab):
     assert lab.runs == [] and "No run yet" in words_of(lab)
 
 
-def test_a_finished_run_has_its_settings_and_stands_in_the_words(lab):
-    play(lab.train(dropout=0.5, weight_decay=1e-3, seed=2))
-    assert [run.settings for run in lab.runs] == [{"dropout": 0.5, "weight_decay": 1e-3, "size": 160, "seed": 2}]
-    assert "Run 1: dropout 0.5, weight decay 0.001, 160 images, seed 2, finished at epoch 1.0" in words_of(lab)
+@pytest.fixture(scope="module")
+def finished(few):
+    """A lab after one run, and what could be seen meanwhile. All tests share it."""
+    pictures, before = set(), torch.get_rng_state()
+    with short_runs():
+        lab = training_lab(few)
+        lab.picture.observe(lambda change: pictures.add(change.new), "value")
+        play(lab.train(dropout=0.5, weight_decay=1e-3, seed=2))
+    return SimpleNamespace(lab=lab, pictures=pictures, random_numbers=(before, torch.get_rng_state()))
+
+
+def test_a_finished_run_is_kept_with_its_settings(finished):
+    settings = {"dropout": 0.5, "weight_decay": 1e-3, "size": 160, "seed": 2}
+    assert [run.settings for run in finished.lab.runs] == [settings] and finished.lab.values == settings
+
+
+def test_a_finished_run_stands_in_the_words(finished):
+    expected = "Run 1: dropout 0.5, weight decay 0.001, 160 images, seed 2, finished at epoch 1.0"
+    assert words_of(finished.lab).startswith(expected)
+
+
+def test_a_run_with_its_pauses_has_the_weights_of_one_without(finished, few):
+    without = train(few, dropout=0.5, weight_decay=1e-3, size=160, seed=2)
+    assert equal_weights(finished.lab.runs[0].model, without.model)
+
+
+def test_the_table_holds_loss_and_accuracy_on_all_validation_images(finished, few):
+    model, table = finished.lab.runs[0].model, finished.lab.table.value
+    on_all, on_half = [evaluate(model, [few.valid[:size]]) for size in (2000, 1000)]
+    assert f"<td>{on_all.loss:.3f}</td>" in table and f"<td>{on_all.accuracy:.2%}</td>" in table
+    assert f"<td>{on_half.accuracy:.2%}</td>" not in table
+
+
+def test_the_picture_grows_while_the_network_trains(finished):
+    assert len(finished.pictures) >= 5
+    assert {pixels_of(picture).shape for picture in finished.pictures} == {(350, 1050, 3)}
+
+
+def test_a_run_leaves_pytorchs_random_numbers_as_they_were(finished):
+    assert torch.equal(*finished.random_numbers)
+
+
+def test_after_a_run_only_the_start_button_can_be_pressed(finished):
+    assert finished.lab.stop_button.disabled and not finished.lab.start_button.disabled
 
 
 def test_a_run_takes_10_epochs(sample):
@@ -758,20 +801,6 @@ def test_the_numbers_of_images_to_choose_from_are_those_there_are(sample):
     assert choices(training_lab(sample).controls["size"]) == [500, 1000, 2000, 3000]
     assert choices(training_lab(sample.with_train_size(700)).controls["size"]) == [500, 700]
     assert choices(training_lab(sample.with_train_size(7)).controls["size"]) == [7]
-
-
-def test_a_run_with_its_pauses_has_the_weights_of_one_without(lab, sample):
-    play(lab.train(dropout=0.5, seed=2))
-    assert equal_weights(lab.runs[0].model, train(sample, dropout=0.5, size=160, seed=2).model)
-
-
-def test_the_table_holds_the_accuracy_on_all_validation_images(make_lab, sample):
-    data = with_more_validation_images(sample)
-    lab = make_lab(data)
-    play(lab.train())
-    metrics = evaluate(lab.runs[0].model, [data.valid[:]])
-    assert metrics.accuracy != evaluate(lab.runs[0].model, [data.valid[:1000]]).accuracy
-    assert f"<td>{metrics.accuracy:.2%}</td>" in lab.table.value and f"<td>{metrics.loss:.3f}</td>" in lab.table.value
 
 
 def test_each_run_has_a_row_in_the_table_and_a_number(lab):
@@ -803,14 +832,6 @@ def test_the_lines_are_the_runs_numbers_over_the_epochs(lab, curve):
             [getattr(point, quantity) for point in part] for part in (curve.train, curve.valid)]
 
 
-def test_the_picture_grows_while_the_network_trains(lab):
-    pictures = set()
-    lab.picture.observe(lambda change: pictures.add(change.new), "value")
-    play(lab.train())
-    assert len(pictures) >= 5
-    assert {pixels_of(picture).shape for picture in pictures} == {(350, 1050, 3)}
-
-
 def test_others_have_their_turn_while_the_network_trains(lab):
     async def count_turns():
         lab.start()
@@ -821,12 +842,6 @@ def test_others_have_their_turn_while_the_network_trains(lab):
         return turns
 
     assert play(count_turns()) >= 5
-
-
-def test_a_run_leaves_pytorchs_random_numbers_as_they_were(lab):
-    before = torch.get_rng_state()
-    play(lab.train())
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_slider_moved_during_a_run_starts_again_with_the_new_setting(lab):
@@ -868,21 +883,59 @@ def test_start_during_a_run_begins_anew(lab):
         await end_of(lab)
 
     play(start_twice())
-    assert [run.number for run in lab.runs] == [2]
+    assert [(run.epochs[-1], run.stopped) for run in lab.runs] == [(1, False)]
 
 
-def test_a_stopped_run_is_kept_and_called_stopped(lab):
-    async def stop():
+@pytest.fixture(scope="module")
+def stopped(few):
+    """A lab whose only run was stopped. All tests share it."""
+    async def stop(lab):
         lab.start_button.click()
         await under_way(lab)
         lab.stop_button.click()
         await end_of(lab)
 
-    play(stop())
-    (run,) = lab.runs
+    with short_runs():
+        lab = training_lab(few)
+        play(stop(lab))
+    return lab
+
+
+def test_a_stopped_run_is_kept_and_called_stopped(stopped):
+    (run,) = stopped.runs
     assert run.stopped and run.epochs[-1] < 1
-    assert "stopped at epoch" in words_of(lab)
-    assert f"<td>{run.epochs[-1]:.1f}</td>" in lab.table.value
+    assert f"stopped at epoch {run.epochs[-1]:.1f}" in words_of(stopped)
+    assert f"<td>{run.epochs[-1]:.1f}</td>" in stopped.table.value
+
+
+def test_after_a_stop_only_the_start_button_can_be_pressed(stopped):
+    assert stopped.stop_button.disabled and not stopped.start_button.disabled
+
+
+@pytest.mark.xfail(strict=True, reason="a stopped task is running until it has its next turn")
+def test_a_slider_moved_right_after_a_stop_starts_no_run(lab):
+    async def stop_and_move():
+        lab.start()
+        await under_way(lab)
+        lab.stop()
+        moved(lab, seed=1)
+        await end_of(lab)
+
+    play(stop_and_move())
+    assert [run.settings["seed"] for run in lab.runs] == [0]
+
+
+@pytest.mark.xfail(strict=True, reason="the curve of the run that was dropped is still at hand")
+def test_a_run_stopped_before_its_first_step_is_not_kept(lab):
+    async def restart_and_stop():
+        lab.start()
+        await under_way(lab)
+        lab.start()
+        lab.stop()
+        await end_of(lab)
+
+    play(restart_and_stop())
+    assert lab.runs == []
 
 
 def test_stop_without_a_run_does_nothing(lab):
@@ -891,28 +944,14 @@ def test_stop_without_a_run_does_nothing(lab):
     assert lab.runs == [] and state_of(lab) == before
 
 
-def test_the_stop_button_can_be_pressed_during_a_run_only(lab):
+def test_the_stop_button_can_be_pressed_once_a_run_is_under_way(lab):
     async def look():
         before = lab.stop_button.disabled
         lab.start_button.click()
         await under_way(lab)
-        during = lab.stop_button.disabled
-        await end_of(lab)
-        return before, during, lab.stop_button.disabled
+        return before, lab.stop_button.disabled
 
-    assert play(look()) == (True, False, True)
-    assert not lab.start_button.disabled
-
-
-def test_the_stop_button_cannot_be_pressed_twice(lab):
-    async def stop():
-        lab.start_button.click()
-        await under_way(lab)
-        lab.stop_button.click()
-        await end_of(lab)
-
-    play(stop())
-    assert lab.stop_button.disabled and not lab.start_button.disabled
+    assert play(look()) == (True, False)
 
 
 def test_the_stop_button_can_be_pressed_in_the_run_that_a_moved_slider_started(lab):
@@ -943,6 +982,13 @@ def test_an_error_during_a_run_is_shown_and_ends_it(lab, monkeypatch):
     assert lab.runs == [] and not lab.running and lab.stop_button.disabled
 
 
+@pytest.mark.xfail(strict=True, reason="the live picture is made outside the try block")
+def test_an_error_before_the_first_step_is_shown_and_ends_the_run(lab, monkeypatch):
+    monkeypatch.setattr(widgets, "LivePicture", None)
+    play(lab.train())
+    assert has_error(lab) and lab.stop_button.disabled
+
+
 def test_a_run_can_follow_one_that_failed(lab, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(widgets, "train_step", None)
@@ -952,15 +998,23 @@ def test_a_run_can_follow_one_that_failed(lab, monkeypatch):
     assert len(lab.runs) == 1 and not has_error(lab)
 
 
-def test_two_labs_train_at_the_same_time_as_if_they_were_alone(make_lab, sample):
-    first, second = make_lab(), make_lab()
+def test_two_labs_train_at_the_same_time_as_if_they_were_alone(lab, few):
+    first, second = lab, training_lab(few)
 
     async def train_both():
         await asyncio.gather(first.train(seed=1), second.train(seed=2))
 
     play(train_both())
-    assert equal_weights(first.runs[0].model, train(sample, dropout=0.2, size=160, seed=1).model)
-    assert equal_weights(second.runs[0].model, train(sample, dropout=0.2, size=160, seed=2).model)
+    assert equal_weights(first.runs[0].model, train(few, dropout=0.2, size=160, seed=1).model)
+    assert equal_weights(second.runs[0].model, train(few, dropout=0.2, size=160, seed=2).model)
+
+
+@pytest.mark.xfail(strict=True, reason="the controls are set one by one, each before the next is checked")
+def test_refused_settings_leave_the_controls_as_they_were(lab):
+    before = lab.values
+    with pytest.raises(ValueError):
+        play(lab.train(dropout=0.5, layers=3))
+    assert lab.values == before
 
 
 @pytest.mark.parametrize("settings, message", [
@@ -1052,12 +1106,12 @@ def test_a_line_stands_at_the_epoch_in_both_curves(reader, epoch):
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
-@pytest.mark.parametrize("unit", [0, 5, 6, 23])
-def test_the_images_are_the_weights_of_the_first_24_units_in_rows_of_6(reader, weights, epoch, unit):
-    top, left = 30 * (unit // 6) + 1, 30 * (unit % 6) + 1
+def test_the_images_are_the_weights_of_the_first_24_units_in_rows_of_6(reader, weights, epoch):
     picture = images_of(reader.still(epoch=epoch)).get_array()
     assert picture.shape == (4 * 30, 6 * 30)
-    np.testing.assert_array_equal(picture[top:top + 28, left:left + 28], weights[epoch - 1][unit].reshape(28, 28))
+    for unit in range(24):
+        top, left = 30 * (unit // 6) + 1, 30 * (unit % 6) + 1
+        np.testing.assert_array_equal(picture[top:top + 28, left:left + 28], weights[epoch - 1][unit].reshape(28, 28))
 
 
 def test_a_colour_means_the_same_weight_at_every_epoch(reader):
@@ -1105,9 +1159,15 @@ def test_a_history_without_an_epoch_is_refused():
 
 
 @pytest.fixture(scope="module")
-def explorer(predictions):
+def sure(predictions):
+    """The predictions of a network that is surer of itself: some are above every threshold but 1."""
+    return dataclasses.replace(predictions, logits=8 * predictions.logits)
+
+
+@pytest.fixture(scope="module")
+def explorer(sure):
     """All tests share it: they look at its stills and move nothing."""
-    return prediction_explorer(predictions)
+    return prediction_explorer(sure)
 
 
 def mask_of(predictions, threshold, kind):
@@ -1122,9 +1182,9 @@ def gallery_of(still):
     return [ax for ax in still.figure.axes if ax.images]
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.9, 1.0])
-def test_the_words_count_the_answers_and_the_wrong_ones(explorer, predictions, threshold):
-    right, wrong = [int(mask_of(predictions, threshold, kind).sum()) for kind in ("right", "wrong")]
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.9, 1.0])
+def test_the_words_count_the_answers_and_the_wrong_ones(explorer, sure, threshold):
+    right, wrong = [int(mask_of(sure, threshold, kind).sum()) for kind in ("right", "wrong")]
     words, answered = explorer.still(threshold=threshold).words, right + wrong
     assert f"{answered:,} of 1,000 images answered ({answered / 1000:.1%}), {wrong} of them wrong" in words
     assert ("of the answers)" in words) == (answered > 0)
@@ -1133,23 +1193,23 @@ def test_the_words_count_the_answers_and_the_wrong_ones(explorer, predictions, t
 
 @pytest.mark.parametrize("kind", ["wrong", "right", "refused"])
 @pytest.mark.parametrize("true, predicted", [(None, None), (3, None), (None, 8), (4, 9)])
-def test_the_words_count_the_images_that_were_asked_for(explorer, predictions, kind, true, predicted):
-    chosen = mask_of(predictions, 0.3, kind)
+def test_the_words_count_the_images_that_were_asked_for(explorer, sure, kind, true, predicted):
+    chosen = mask_of(sure, 0.5, kind)
     if true is not None:
-        chosen = chosen & (predictions.labels == true)
+        chosen = chosen & (sure.labels == true)
     if predicted is not None:
-        chosen = chosen & (predictions.logits.argmax(dim=1) == predicted)
-    still, count = explorer.still(threshold=0.3, kind=kind, true=true, predicted=predicted), int(chosen.sum())
+        chosen = chosen & (sure.logits.argmax(dim=1) == predicted)
+    still, count = explorer.still(threshold=0.5, kind=kind, true=true, predicted=predicted), int(chosen.sum())
     assert f"{kind}: {count} images, {min(count, 10)} shown" in still.words
     assert len(gallery_of(still)) == min(count, 10)
 
 
 @pytest.mark.parametrize("kind", ["wrong", "right", "refused"])
-def test_the_most_confident_10_are_shown_the_surest_first(explorer, predictions, kind):
-    shown = gallery_of(explorer.still(threshold=0.3, kind=kind))
-    expected = predictions[mask_of(predictions, 0.3, kind)]
-    expected = expected[expected.confidence.argsort(descending=True)[:10]]
-    for ax, image in zip(shown, expected.images):
+def test_the_10_nearest_to_the_threshold_are_shown_the_nearest_first(explorer, sure, kind):
+    shown = gallery_of(explorer.still(threshold=0.5, kind=kind))
+    expected = sure[mask_of(sure, 0.5, kind)]
+    expected = expected[(expected.confidence - 0.5).abs().argsort()[:10]]
+    for ax, image in zip(shown, expected.images, strict=True):
         np.testing.assert_array_equal(ax.images[0].get_array(), image[0])
 
 
@@ -1175,17 +1235,17 @@ def test_where_something_is_found_the_picture_does_not_say_otherwise(explorer):
     assert "no such image" not in texts
 
 
-@pytest.mark.parametrize("percent", [0, 30, 50, 100])
-def test_the_curves_are_the_shares_of_answers_and_of_wrong_ones(explorer, predictions, percent):
+def test_the_curves_are_the_shares_of_answers_and_of_wrong_ones(explorer, sure):
     figure = explorer.still().figure
     answered, wrong = [axes_titled(figure, title).lines[0] for title in ("answered", "wrong, of the answered")]
-    assert answered.get_xdata()[percent] == pytest.approx(percent / 100)
-    number = int((predictions.confidence >= percent / 100).sum())
-    errors = int(mask_of(predictions, percent / 100, "wrong").sum())
-    assert answered.get_ydata()[percent] == pytest.approx(number / 1000)
-    assert wrong.get_ydata()[percent] == pytest.approx(errors / number if number else np.nan, nan_ok=True)
+    np.testing.assert_allclose(answered.get_xdata(), np.arange(101) / 100)
+    for percent in (0, 50, 90, 100):
+        number = int((sure.confidence >= percent / 100).sum())
+        errors = int(mask_of(sure, percent / 100, "wrong").sum())
+        assert answered.get_ydata()[percent] == pytest.approx(number / 1000)
+        assert wrong.get_ydata()[percent] == pytest.approx(errors / number if number else np.nan, nan_ok=True)
 
 
-def test_no_predictions_at_all_cannot_be_explored(predictions):
+def test_no_predictions_at_all_cannot_be_explored(sure):
     with pytest.raises(ValueError, match="no predictions to explore"):
-        prediction_explorer(predictions[:0])
+        prediction_explorer(sure[:0])

@@ -1,10 +1,20 @@
-// jupyterlab-rise (up to 0.43.1) lacks the module @jupyterlab/console, and without it ipywidgets 8 does not load there:
-// https://github.com/jupyterlab-contrib/rise/issues/119. This extension provides the two names that ipywidgets takes
-// from the module, unless the page has the real one (JupyterLab has). It does nothing else.
+// Two things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets. In JupyterLab itself this does nothing.
+
+// 1. The module @jupyterlab/console, without which ipywidgets 8 does not load in the slides:
+// https://github.com/jupyterlab-contrib/rise/issues/119. These are the two names that ipywidgets takes from it.
 const console_module = {
   CodeConsole: class {},
   IConsoleTracker: { name: "@jupyterlab/console:IConsoleTracker" },
 };
+
+// 2. Keys pressed in a slider or button belong to it; otherwise arrow keys, Home and End would turn the slide as well.
+const in_panel = node => document.body.classList.contains("rise-enabled") && node.closest(".jupyter-widgets");
+document.addEventListener("focusin", event => {
+  if (in_panel(event.target)) event.target.setAttribute("data-lm-suppress-shortcuts", ""); // JupyterLab's shortcuts
+});
+document.body.addEventListener("keydown", event => {
+  if (in_panel(event.target)) event.stopPropagation(); // reveal.js, which listens at the document
+});
 
 window._JUPYTERLAB ??= {};
 window._JUPYTERLAB["mnist-helpers-rise"] = {
