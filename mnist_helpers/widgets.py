@@ -47,7 +47,7 @@ class Panel(widgets.VBox):
 
     `controls`: widgets with a `value`, by name. `draw(figure, **values)` draws on an empty figure of `size` (inches)
     and returns the sentence. `shown`: the widgets above the picture, when they are not just the controls. An error in
-    `draw` is shown below the picture, with its traceback folded.
+    `draw` is shown above the picture, with its traceback folded.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class Panel(widgets.VBox):
         self.places: list = []  # where the axes stand: found once, as finding them takes longer than drawing
         self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
         self.picture.layout.width = f"{size[0] * PIXELS_PER_INCH:.0f}px"
-        self.text = widgets.HTML()
+        self.text, self.problem = widgets.HTML(), widgets.HTML()
         self.show()
         for control in controls.values():
             control.observe(self.redraw, "value")
         row = widgets.Layout(flex_flow="row wrap", align_items="center")
         bar = widgets.Box(list(controls.values() if shown is None else shown), layout=row)
-        super().__init__([bar, self.picture, self.text])
+        super().__init__([bar, self.problem, self.picture, self.text])
 
     @property
     def values(self) -> dict[str, Any]:
@@ -79,13 +79,14 @@ class Panel(widgets.VBox):
         figure, words = self.render(self.places, **self.values)
         self.picture.value, self.text.value = to_png(figure), html.escape(words)
         self.places = [ax.get_position(original=True) for ax in figure.axes]
+        self.problem.value = ""
 
     def redraw(self, change: object = None) -> None:
-        """Draw the present state; an error is shown to the reader in place of the sentence."""
+        """Draw the present state; an error is shown to the reader above the picture."""
         try:
             self.show()
         except Exception as error:  # in a callback nobody else would see it
-            self.text.value = error_text(error)
+            self.problem.value = error_text(error)
 
     def render(self, places: Sequence, **values: Any) -> tuple[Figure, str]:
         """A fresh figure with the picture for these values, its axes at `places` if there are any; the sentence."""
@@ -163,14 +164,13 @@ def classes_of(labels: torch.Tensor) -> list[int]:
 def digit_browser(dataset: TensorDataset) -> Panel:
     """Look at images one by one and at their pixels as numbers, 0 (paper) to 255 (ink).
 
-    `dataset`: images (n, 1, 28, 28) in [0, 1] and labels (n,). Controls: `digit` (a class, or None for all), `position`
+    `dataset`: images (n, 1, 28, 28) in [0, 1] and labels (n,). Controls: `digit` (a class, or "all"), `position`
     among its images, `row` and `column` of the pixel in the middle of the numbers. Raises ValueError without images.
     """
     images, labels = dataset.tensors
-    groups = {None: torch.arange(len(labels))}
+    groups: dict[int | str, torch.Tensor] = {"all": torch.arange(len(labels))}
     groups |= {digit: (labels == digit).nonzero()[:, 0] for digit in classes_of(labels)}
-    digit = widgets.Dropdown(options=[("all", None), *((str(each), each) for each in groups if each is not None)],
-                             description="digit", **NARROW)
+    digit = widgets.Dropdown(options=[(str(each), each) for each in groups], description="digit", **NARROW)
     position = widgets.IntSlider(0, 0, len(labels) - 1, description="position", **WIDE)
     row = widgets.IntSlider(14, 0, 27, description="row", **WIDE)
     column = widgets.IntSlider(14, 0, 27, description="column", **WIDE)
@@ -180,7 +180,7 @@ def digit_browser(dataset: TensorDataset) -> Panel:
 
 
 def draw_pixels(
-    figure: Figure, images: torch.Tensor, labels: torch.Tensor, groups: dict, digit: int | None, position: int,
+    figure: Figure, images: torch.Tensor, labels: torch.Tensor, groups: dict, digit: int | str, position: int,
     row: int, column: int,
 ) -> str:
     """The image with a red square, the 7 × 7 numbers in the square, and the pixels of the row as a curve."""
@@ -270,7 +270,8 @@ def draw_dropout(
     low, high = probabilities.quantile(0.05, dim=0), probabilities.quantile(0.95, dim=0)
     axes["bars"].vlines(range(10), low, high, color="black", linewidth=3)
     answers = probabilities.argmax(dim=1)
-    axes["bars"].set(ylim=(0, 1.02), title=f"this draw: {answers[0]}, of 200 draws {(answers == digit).sum()} right")
+    axes["bars"].set(ylim=(0, 1.02), ylabel="", xlabel="class, with its probability in this draw",
+                     title=f"this draw: {answers[0]}, of 200 draws {(answers == digit).sum()} right")
     first, second = [int(dropped.sum()) for _, dropped in layers]
     scaled = f"the others × {1 / (1 - rate):.2f}" if mode == "train" else "nothing is changed"
     return (f"Digit {digit}, dropout rate {rate:.2f}, {mode}(): {first} of 128 and {second} of 64 hidden units "
@@ -363,7 +364,7 @@ def measure(curve: Curve, data: MNISTData, epoch: float) -> None:
 class TrainingLab(Panel):
     """The panel of `training_lab`. `runs` holds the curves in the table, `task` the training under way, if any."""
 
-    KEPT = 6
+    KEPT = 5
 
     def __init__(self, data: MNISTData):
         self.data, self.task, self.current = data, None, None
@@ -381,7 +382,7 @@ class TrainingLab(Panel):
         self.start_button = widgets.Button(description="Start", button_style="primary", icon="play")
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.table = widgets.HTML()
-        super().__init__(controls, self.draw_kept, (10.5, 3.5),
+        super().__init__(controls, self.draw_kept, (10.5, 3.1),
                          shown=[*controls.values(), self.start_button, self.stop_button])
         self.children = (*self.children, self.table)
         self.start_button.on_click(self.start)
@@ -399,7 +400,7 @@ class TrainingLab(Panel):
         try:
             self.task = asyncio.get_running_loop().create_task(self.train_live())
         except RuntimeError:
-            self.text.value = error_text(RuntimeError("training live needs a notebook: there is no running event loop"))
+            self.problem.value = error_text(RuntimeError("no event loop is running: training live needs a notebook"))
 
     def stop(self, button: object = None) -> None:
         """End the training under way and keep its curve."""
@@ -430,7 +431,7 @@ class TrainingLab(Panel):
     async def train_live(self) -> None:
         """Train in small pieces and redraw in between, so that the page and the other cells stay alive."""
         self.started, self.current = self.started + 1, None
-        self.stop_button.disabled = False
+        self.stop_button.disabled, self.problem.value = False, ""
         picture, breath, drawn = LivePicture(self.size, self.runs), 0.0, 0.0
         try:
             for curve in train_by_steps(self.data, **self.values):
@@ -444,7 +445,7 @@ class TrainingLab(Panel):
                     breath = time.perf_counter()
             self.keep(curve)
         except Exception as error:  # a cancelled task is no Exception and ends quietly
-            self.text.value = error_text(error)
+            self.problem.value = error_text(error)
         finally:
             if self.task is asyncio.current_task():
                 self.stop_button.disabled = True
@@ -533,7 +534,8 @@ def runs_table(runs: Sequence[Curve]) -> str:
         "validation accuracy": f"{curve.valid[-1].accuracy:.2%}",
     } for curve in runs]
     frame = pd.DataFrame(rows).rename(columns={"weight_decay": "weight decay", "size": "images"})
-    return frame.to_html(index=False, border=0, justify="left", col_space="5em")
+    style = "<style>.runs :is(th, td) { text-align: right; padding: 0 12px; line-height: 1.3; }</style>"
+    return style + frame.to_html(index=False, border=0, classes="runs", justify="right")
 
 
 def training_lab(data: MNISTData) -> TrainingLab:
@@ -596,17 +598,17 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
 def prediction_explorer(predictions: Predictions) -> Panel:
     """Let the network answer only above a threshold of confidence, and look at the ten images nearest to it.
 
-    Controls: `threshold` (0 to 1), `true` and `predicted` (a class, or None for any), `kind` ("wrong" or "right"
+    Controls: `threshold` (0 to 1), `true` and `predicted` (a class, or "any"), `kind` ("wrong" or "right"
     answers, or the "refused"). Raises ValueError without predictions.
     """
     if len(predictions) == 0:
         raise ValueError("there are no predictions to explore, at least one image is needed")
-    classes = [("any", None), *((str(digit), digit) for digit in range(10))]
+    classes = [(str(each), each) for each in ("any", *range(10))]
     controls = {
         "threshold": widgets.FloatSlider(0.5, min=0, max=1, step=0.01, description="threshold", **WIDE),
         "true": widgets.Dropdown(options=classes, description="true digit", **NARROW),
         "predicted": widgets.Dropdown(options=classes, description="predicted digit", **NARROW),
-        "kind": widgets.ToggleButtons(options=["wrong", "right", "refused"], style={"button_width": "80px"}),
+        "kind": widgets.ToggleButtons(options=["wrong", "right", "refused"], style={"button_width": "100px"}),
     }
     thresholds = torch.arange(101) / 100
     answered = torch.stack([predictions.confidence >= threshold for threshold in thresholds])
@@ -617,8 +619,8 @@ def prediction_explorer(predictions: Predictions) -> Panel:
 
 
 def draw_answers(
-    figure: Figure, predictions: Predictions, table: pd.DataFrame, threshold: float, true: int | None,
-    predicted: int | None, kind: str,
+    figure: Figure, predictions: Predictions, table: pd.DataFrame, threshold: float, true: int | str,
+    predicted: int | str, kind: str,
 ) -> str:
     """Share answered and share wrong against the threshold, and up to 10 images of the chosen kind."""
     curves, gallery = figure.subfigures(1, 2, width_ratios=[1, 1.9])
@@ -634,7 +636,7 @@ def draw_answers(
     kinds = {"wrong": answered & ~predictions.correct, "right": answered & predictions.correct, "refused": ~answered}
     chosen = kinds[kind].clone()
     for wanted, given in ((true, predictions.labels), (predicted, predictions.predicted)):
-        if wanted is not None:
+        if wanted != "any":
             chosen &= given == wanted
     found = predictions[chosen]
     found = found[(found.confidence - threshold).abs().argsort()[:10]]
@@ -642,8 +644,8 @@ def draw_answers(
     number, wrong = int(answered.sum()), int(kinds["wrong"].sum())
     share = f" ({wrong / number:.2%} of the answers)" if number else ""
     return (f"Threshold {threshold:.2f}: {number:,} of {len(predictions):,} images answered "
-            f"({number / len(predictions):.1%}), {wrong:,} of them wrong{share}. True digit {name_of(true)}, predicted "
-            f"{name_of(predicted)}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the nearest to the "
+            f"({number / len(predictions):.1%}), {wrong:,} of them wrong{share}. True digit {true}, predicted "
+            f"{predicted}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the nearest to the "
             f"threshold first.")
 
 
@@ -657,8 +659,3 @@ def draw_gallery(figure: Any, predictions: Predictions) -> None:
     for number, ax in enumerate(axes.flat):
         ax.title.set_fontsize(13)
         ax.set_visible(number < len(predictions))
-
-
-def name_of(digit: int | None) -> str:
-    """The digit in words for a sentence: "any" for None."""
-    return "any" if digit is None else str(digit)

@@ -278,8 +278,8 @@ def walk(make):
         patch.setattr(widgets, "to_png", lambda figure: figures.append(figure) or to_png(figure))
         panel = make()
         for name, control in panel.controls.items():
-            start = control.value
-            for value in dict.fromkeys([*choices(control)[::len(choices(control)) - 1], start]):
+            start, (first, *_, last) = control.value, choices(control)
+            for value in dict.fromkeys([first, last, start]):
                 control.value = value
                 steps.append(SimpleNamespace(control=name, value=value, words=words_of(panel), error=has_error(panel),
                                              picture=panel.picture.value))
@@ -394,6 +394,11 @@ def test_the_49_numbers_are_the_pixels_in_the_red_square_round_the_chosen_one(br
     assert {(x, y) for x in range(28) for y in range(28) if left <= x < left + 7 and top <= y < top + 7} == set(numbers)
     assert len(numbers) == 49 and (column, row) in numbers
     assert numbers == {(x, y): pixels[y, x] for x, y in numbers}
+
+
+def test_a_pixel_between_two_numbers_is_shown_as_the_nearest():
+    browser = digit_browser(TensorDataset(torch.full((1, 1, 28, 28), 99.9 / 255), torch.tensor([0])))
+    assert {text.get_text() for text in browser.still().figure.axes[1].texts} == {"100"}
 
 
 def test_the_number_of_the_chosen_pixel_is_the_only_bold_one(browser):

@@ -174,7 +174,7 @@ class PanelOnPage:
         return self.control(label).locator(".noUi-handle")
 
     def words(self):
-        return self.node.locator(".widget-html-content").first.inner_text()
+        return self.node.locator("img + .widget-html .widget-html-content").first.inner_text()
 
     def values(self):
         return self.lesson.ask(f"{self.variable}.values")
