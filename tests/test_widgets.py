@@ -73,10 +73,6 @@ def axes_titled(figure, beginning):
     return next(ax for ax in figure.axes if ax.get_title().startswith(beginning))
 
 
-def title_of(ax):
-    return ax.get_title()
-
-
 def places_of(figure):
     """Where the axes stand in the picture, in pixels."""
     return np.array([ax.figure.transSubfigure.transform(ax.get_position(original=True)) for ax in figure.axes])
@@ -287,8 +283,8 @@ def walk(make):
             start, (first, *_, last) = control.value, choices(control)
             for value in dict.fromkeys([first, last, start]):
                 control.value = value
-                steps.append(SimpleNamespace(control=name, value=value, words=words_of(panel), problem=problem_of(panel),
-                                             picture=panel.picture.value))
+                steps.append(SimpleNamespace(control=name, value=value, problem=problem_of(panel),
+                                             picture=panel.picture.value, words=words_of(panel)))
             control.value = start
     panel.still()._repr_png_()
     return SimpleNamespace(panel=panel, steps=steps, places=[places_of(figure) for figure in figures],
@@ -1064,7 +1060,7 @@ def test_the_live_picture_shows_the_curve_as_it_is_now_and_nothing_older(curve):
 def test_the_live_picture_is_the_one_of_the_finished_run_but_for_the_runs_number(lab, curve):
     lab.runs = [curve]
     lab.show()
-    live, finished = LivePicture(SIZE, []).png(curve), lab.picture.value
+    live, finished = LivePicture(lab.size, []).png(curve), lab.picture.value
     assert (pixels_of(live) == pixels_of(finished)).all(axis=2).mean() > 0.99
     for color in (COLORS["train"], COLORS["valid"]):
         assert inked(finished, color).sum() > 500
@@ -1072,7 +1068,7 @@ def test_the_live_picture_is_the_one_of_the_finished_run_but_for_the_runs_number
 
 
 def test_the_axes_of_the_live_picture_stand_where_the_panels_do(lab):
-    live = LivePicture(SIZE, []).lines[0].axes.figure
+    live = LivePicture(lab.size, []).lines[0].axes.figure
     np.testing.assert_allclose(places_of(live), places_of(lab.render(lab.places, **lab.values)[0]), atol=0.01)
 
 
@@ -1225,12 +1221,12 @@ def test_the_10_nearest_to_the_threshold_are_shown_the_nearest_first(explorer, s
 
 
 def test_wrong_answers_are_titled_with_a_cross_and_both_digits(explorer):
-    titles = [title_of(ax) for ax in gallery_of(explorer.still(threshold=0.0, true=4, predicted=9, kind="wrong"))]
+    titles = [ax.get_title() for ax in gallery_of(explorer.still(threshold=0.0, true=4, predicted=9, kind="wrong"))]
     assert set(titles) == {"✗ T: 4  P: 9"}
 
 
 def test_right_answers_are_titled_without_a_cross(explorer):
-    titles = [title_of(ax) for ax in gallery_of(explorer.still(threshold=0.0, true=7, kind="right"))]
+    titles = [ax.get_title() for ax in gallery_of(explorer.still(threshold=0.0, true=7, kind="right"))]
     assert set(titles) == {"T: 7  P: 7"}
 
 
