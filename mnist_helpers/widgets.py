@@ -38,8 +38,8 @@ from mnist_helpers.predictions import Predictions
 from mnist_helpers.training import History, Metrics, evaluate, train_step
 
 PIXELS_PER_INCH = 100
-WIDE = {"layout": widgets.Layout(width="310px"), "style": {"description_width": "initial"}}
-NARROW = {"layout": widgets.Layout(width="190px"), "style": {"description_width": "initial"}}
+WIDE = {"layout": {"width": "310px"}, "style": {"description_width": "initial"}}
+NARROW = {"layout": {"width": "190px"}, "style": {"description_width": "initial"}}
 
 
 class Panel(widgets.VBox):
@@ -102,10 +102,7 @@ class Panel(widgets.VBox):
 
         Raises ValueError for a name that is no control's, or a value that the control cannot take.
         """
-        for name, value in changes.items():
-            if name not in self.controls:
-                raise ValueError(f"there is no control {name!r}, only {', '.join(self.controls)}")
-            check_value(name, value, self.controls[name])
+        check_values(changes, self.controls)
         return Still(*self.render([], **{**self.values, **changes}))
 
     def __repr__(self) -> str:
@@ -126,14 +123,18 @@ class Still:
         return self.words
 
 
-def check_value(name: str, value: Any, control: widgets.ValueWidget) -> None:
-    """Raise ValueError when the control cannot take the value."""
-    if hasattr(control, "options"):
-        allowed = [option[1] if isinstance(option, tuple) else option for option in control.options]
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
-    elif hasattr(control, "max") and not control.min <= value <= control.max:
-        raise ValueError(f"{name} must be from {control.min} to {control.max}, got {value!r}")
+def check_values(values: dict[str, Any], controls: dict[str, widgets.ValueWidget]) -> None:
+    """Raise ValueError for a name that is no control's, or a value that the control cannot take."""
+    for name, value in values.items():
+        if name not in controls:
+            raise ValueError(f"there is no control {name!r}, only {', '.join(controls)}")
+        control = controls[name]
+        if hasattr(control, "options"):
+            allowed = [option[1] if isinstance(option, tuple) else option for option in control.options]
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+        elif not control.min <= value <= control.max:
+            raise ValueError(f"{name} must be from {control.min} to {control.max}, got {value!r}")
 
 
 def to_png(figure: Figure) -> bytes:
@@ -186,7 +187,7 @@ def draw_pixels(
     """The image with a red square, the 7 × 7 numbers in the square, and the pixels of the row as a curve."""
     group = groups[digit]
     index = group[min(position, len(group) - 1)]
-    pixels = (images[index, 0] * 255).round().int()
+    pixels = (images[index, 0] * 255).round().int().numpy()
     top, left = [min(max(middle - 3, 0), 21) for middle in (row, column)]
     whole, patch, profile = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
     for ax, part, corner in ((whole, pixels, (0, 0)), (patch, pixels[top:top + 7, left:left + 7], (left, top))):
@@ -262,12 +263,12 @@ def draw_dropout(
     undropped, _ = dropout_draws(model, examples[digit], 0.0, False, seed=0, draws=1)
     axes = figure.subplot_mosaic([["image", "0", "bars"], [".", "1", "bars"]], width_ratios=[0.6, 1.3, 1.5],
                                  height_ratios=[8, 4])
-    axes["image"].imshow(examples[digit][0, 0], cmap="gray_r")
+    axes["image"].imshow(examples[digit][0, 0].numpy(), cmap="gray_r")
     axes["image"].set_axis_off()
     for number, (values, dropped) in enumerate(layers):
         draw_units(axes[str(number)], values, dropped, 2 * undropped[number][0].max())
     plot_probabilities(probabilities[0], ax=axes["bars"])
-    low, high = probabilities.quantile(0.05, dim=0), probabilities.quantile(0.95, dim=0)
+    low, high = np.quantile(probabilities.numpy(), [0.05, 0.95], axis=0)
     axes["bars"].vlines(range(10), low, high, color="black", linewidth=3)
     answers = probabilities.argmax(dim=1)
     axes["bars"].set(ylim=(0, 1.02), ylabel="", xlabel="class, with its probability in this draw",
@@ -282,8 +283,8 @@ def draw_dropout(
 
 def draw_units(ax: Axes, values: torch.Tensor, dropped: torch.Tensor, darkest: torch.Tensor) -> None:
     """Units as gray squares in rows of 16, the dropped ones with a cross."""
-    ax.imshow(values.reshape(-1, 16), cmap="gray_r", vmin=0, vmax=float(darkest))
-    rows, columns = dropped.reshape(-1, 16).nonzero().T
+    ax.imshow(values.reshape(-1, 16).numpy(), cmap="gray_r", vmin=0, vmax=float(darkest))
+    rows, columns = dropped.reshape(-1, 16).numpy().nonzero()
     ax.scatter(columns, rows, marker="x", s=60, color=WRONG, linewidths=2.5)
     ax.set(xticks=[], yticks=[], title=f"{len(values)} units, {int(dropped.sum())} dropped")
     ax.spines[:].set_visible(True)
@@ -397,6 +398,7 @@ class TrainingLab(Panel):
         """Begin to train with the present settings; a training under way is dropped."""
         if self.running:
             self.task.cancel()
+        self.current = None
         try:
             self.task = asyncio.get_running_loop().create_task(self.train_live())
         except RuntimeError:
@@ -406,6 +408,7 @@ class TrainingLab(Panel):
         """End the training under way and keep its curve."""
         if self.running:
             self.task.cancel()
+            self.task, self.stop_button.disabled = None, True
             if self.current is not None:
                 self.current.stopped = True
                 self.keep(self.current)
@@ -419,10 +422,8 @@ class TrainingLab(Panel):
 
     async def train(self, **settings: Any) -> None:
         """Set the controls, train, and return when the run has ended. Raises ValueError for settings there are not."""
+        check_values(settings, self.controls)
         for name, value in settings.items():
-            if name not in self.controls:
-                raise ValueError(f"there is no setting {name!r}, only {', '.join(self.controls)}")
-            check_value(name, value, self.controls[name])
             self.controls[name].value = value
         self.start()
         while self.running:  # a moved slider puts another task in the place of this one
@@ -430,10 +431,11 @@ class TrainingLab(Panel):
 
     async def train_live(self) -> None:
         """Train in small pieces and redraw in between, so that the page and the other cells stay alive."""
-        self.started, self.current = self.started + 1, None
+        self.started += 1
         self.stop_button.disabled, self.problem.value = False, ""
-        picture, breath, drawn = LivePicture(self.size, self.runs), 0.0, 0.0
+        breath = drawn = 0.0
         try:
+            picture = LivePicture(self.size, self.runs)
             for curve in train_by_steps(self.data, **self.values):
                 self.current, curve.number = curve, self.started
                 if time.perf_counter() - drawn > 0.1:
@@ -579,11 +581,11 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
     axes["loss"].set_xlabel("")
     axes["loss"].legend(loc="upper right")
     axes["accuracy"].legend().remove()
-    largest = weights[:, :24].abs().quantile(0.999)
+    largest = float(weights[:, :24].abs().quantile(0.999))
     images = nn.functional.pad(weights[epoch - 1, :24].reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
     rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
     rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
-    axes["units"].imshow(torch.cat(rows), cmap="RdBu", vmin=-largest, vmax=largest, interpolation="nearest")
+    axes["units"].imshow(torch.cat(rows).numpy(), cmap="RdBu", vmin=-largest, vmax=largest, interpolation="nearest")
     axes["units"].set_title(f"weights of {len(images)} units, epoch {epoch}")
     axes["units"].set_axis_off()
     row = history.to_frame().loc[epoch]
@@ -623,15 +625,16 @@ def draw_answers(
     predicted: int | str, kind: str,
 ) -> str:
     """Share answered and share wrong against the threshold, and up to 10 images of the chosen kind."""
-    curves, gallery = figure.subfigures(1, 2, width_ratios=[1, 1.9])
-    axes = curves.subplots(2, 1, sharex=True)
-    for ax, column, title in zip(axes, ("answered", "wrong"), ("answered", "wrong, of the answered")):
+    rows = [["answered", *"01234"], ["wrong", *"56789"]]
+    axes = figure.subplot_mosaic(rows, width_ratios=[3, 1.2, 1.2, 1.2, 1.2, 1.2])
+    for column, title in (("answered", "answered"), ("wrong", "wrong, of the answered")):
+        ax = axes[column]
         ax.plot(table["threshold"], table[column], color=COLORS["test"])
         ax.axvline(threshold, color="black", linewidth=1.5)
         ax.set_title(title)
-        ax.set_ylim(bottom=0)
+        ax.set(xlim=(-0.02, 1.02), ylim=(0, None))
         ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes[1].set(xlabel="threshold")
+    axes["wrong"].set_xlabel("threshold")
     answered = predictions.confidence >= threshold
     kinds = {"wrong": answered & ~predictions.correct, "right": answered & predictions.correct, "refused": ~answered}
     chosen = kinds[kind].clone()
@@ -640,7 +643,7 @@ def draw_answers(
             chosen &= given == wanted
     found = predictions[chosen]
     found = found[(found.confidence - threshold).abs().argsort()[:10]]
-    draw_gallery(gallery, found)
+    draw_gallery(np.array([axes[str(place)] for place in range(10)]), found)
     number, wrong = int(answered.sum()), int(kinds["wrong"].sum())
     share = f" ({wrong / number:.2%} of the answers)" if number else ""
     return (f"Threshold {threshold:.2f}: {number:,} of {len(predictions):,} images answered "
@@ -649,13 +652,12 @@ def draw_answers(
             f"threshold first.")
 
 
-def draw_gallery(figure: Any, predictions: Predictions) -> None:
-    """Up to 10 predictions in two rows; a sentence where there is none."""
-    axes = figure.subplots(2, 5)
-    if len(predictions) == 0:
-        figure.text(0.5, 0.5, "no such image", ha="center", va="center", fontsize=18)
-    else:
+def draw_gallery(axes: np.ndarray, predictions: Predictions) -> None:
+    """One prediction on each of the axes, as far as there are any."""
+    if len(predictions):
         plot_predictions(predictions, axes=axes)
-    for number, ax in enumerate(axes.flat):
+    for place, ax in enumerate(axes):
         ax.title.set_fontsize(13)
-        ax.set_visible(number < len(predictions))
+        ax.set_visible(place < len(predictions))
+    if not len(predictions):
+        axes[0].figure.text(0.7, 0.5, "no such image", ha="center", va="center", fontsize=18)
