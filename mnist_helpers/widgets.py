@@ -296,13 +296,17 @@ def draw_units(ax: Axes, values: torch.Tensor, dropped: torch.Tensor, darkest: t
 
 @dataclasses.dataclass
 class Curve:
-    """A run while it grows: its settings, and at each point the epoch (with a fraction) and what was measured there."""
+    """A run while it grows: its settings, and at each point the epoch (with a fraction) and what was measured there.
+
+    `done`: how many epochs the model has been trained, `number`: its place in the table.
+    """
 
     settings: dict[str, Any]
     epochs: list[float] = dataclasses.field(default_factory=list)
     train: list[Metrics] = dataclasses.field(default_factory=list)
     valid: list[Metrics] = dataclasses.field(default_factory=list)
     model: nn.Module | None = None
+    done: float = 0.0
     number: int = 0
     stopped: bool = False
 
@@ -330,7 +334,7 @@ class OwnRandomNumbers:
 def train_by_steps(
     data: MNISTData, *, dropout: float, weight_decay: float, size: int, seed: int, epochs: int = 10
 ) -> Iterator[Curve]:
-    """Train the recipe on the first `size` images, on the processor; yields the curve so far after every step.
+    """Train as `train_run` does, on the first `size` images and the processor; yields the curve after every step.
 
     The curve has about 10 points an epoch, each measured with dropout off on at most 1,000 training and 1,000
     validation images. The global random numbers stay untouched between the steps.
@@ -352,7 +356,12 @@ def train_by_steps(
             done += 1
             if done % math.ceil(steps / 10) == 0 or done % steps == 0:
                 measure(curve, data, done / steps)
+            curve.done = done / steps
             yield curve
+        with random:  # train_run measures here on both sets, and reading them draws random numbers: draw the same
+            for each in (loader, make_loader(data.valid, 1024)):
+                for _ in each:
+                    pass
 
 
 def measure(curve: Curve, data: MNISTData, epoch: float) -> None:
@@ -370,7 +379,7 @@ class TrainingLab(Panel):
     def __init__(self, data: MNISTData):
         self.data, self.task, self.current = data, None, None
         self.runs: list[Curve] = []
-        self.started = 0
+        self.kept = 0
         sizes = sorted({size for size in (500, 1000, 2000, 5000, 10000, len(data.train)) if size <= len(data.train)})
         decays = [("0", 0.0), ("1e-5", 1e-5), ("1e-4", 1e-4), ("1e-3", 1e-3), ("1e-2", 1e-2)]
         controls = {
@@ -431,13 +440,12 @@ class TrainingLab(Panel):
 
     async def train_live(self) -> None:
         """Train in small pieces and redraw in between, so that the page and the other cells stay alive."""
-        self.started += 1
         self.stop_button.disabled, self.problem.value = False, ""
         breath = drawn = 0.0
         try:
             picture = LivePicture(self.size, self.runs)
             for curve in train_by_steps(self.data, **self.values):
-                self.current, curve.number = curve, self.started
+                self.current, curve.number = curve, self.kept + 1
                 if time.perf_counter() - drawn > 0.1:
                     self.picture.value = picture.png(curve)
                     self.text.value = describe(curve, "under way")
@@ -454,9 +462,11 @@ class TrainingLab(Panel):
 
     def keep(self, curve: Curve) -> None:
         """Put the run into the table, measured on all validation images."""
+        if curve.done > curve.epochs[-1]:  # stopped between two points
+            measure(curve, self.data.with_train_size(curve.settings["size"]), curve.done)
         with OwnRandomNumbers(0):
             curve.valid[-1] = evaluate(curve.model, make_loader(self.data.valid, 1024))
-        self.runs = [*self.runs, curve][-self.KEPT:]
+        self.kept, self.runs = self.kept + 1, [*self.runs, curve][-self.KEPT:]
         self.current, self.stop_button.disabled = None, True
         self.table.value = runs_table(self.runs)
         self.show()
