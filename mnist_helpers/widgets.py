@@ -10,6 +10,7 @@ import dataclasses
 import html
 import io
 import math
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -62,9 +63,10 @@ class Panel(widgets.VBox):
         self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
         self.picture.layout.width = f"{size[0] * PIXELS_PER_INCH:.0f}px"
         self.text, self.problem = widgets.HTML(), widgets.HTML()
+        self.thread, self.loop, self.waiting = threading.get_ident(), running_loop(), set()
         self.show()
         for control in controls.values():
-            control.observe(self.redraw, "value")
+            control.observe(lambda change: self.run_here(self.redraw), "value")
         row = widgets.Layout(flex_flow="row wrap", align_items="center")
         bar = widgets.Box(list(controls.values() if shown is None else shown), layout=row)
         super().__init__([bar, self.problem, self.picture, self.text])
@@ -81,11 +83,28 @@ class Panel(widgets.VBox):
         self.places = [ax.get_position(original=True) for ax in figure.axes]
         self.problem.value = ""
 
-    def redraw(self, change: object = None) -> None:
-        """Draw the present state; an error is shown to the reader above the picture."""
+    def redraw(self) -> None:
+        """Answer to a moved control."""
+        self.show()
+
+    def run_here(self, action: Callable[[], object]) -> None:
+        """Run what a control asks for in the thread that made the panel, once for several equal requests.
+
+        JupyterLab may deliver a click or a moved slider in another thread (a subshell of the kernel). Drawing or
+        training there would get in the way of the notebook's cells.
+        """
+        if self.loop is None or threading.get_ident() == self.thread:
+            self.run_now(action)
+        elif action not in self.waiting:
+            self.waiting.add(action)
+            self.loop.call_soon_threadsafe(self.run_now, action)
+
+    def run_now(self, action: Callable[[], object]) -> None:
+        """Run the action; an error is shown to the reader above the picture, as nobody else would see it."""
+        self.waiting.discard(action)
         try:
-            self.show()
-        except Exception as error:  # in a callback nobody else would see it
+            action()
+        except Exception as error:
             self.problem.value = error_text(error)
 
     def render(self, places: Sequence, **values: Any) -> tuple[Figure, str]:
@@ -121,6 +140,14 @@ class Still:
 
     def __repr__(self) -> str:
         return self.words
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop of this thread; None where none is running, as in a plain Python program."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def check_values(values: dict[str, Any], controls: dict[str, widgets.ValueWidget]) -> None:
@@ -395,25 +422,24 @@ class TrainingLab(Panel):
         super().__init__(controls, self.draw_kept, (10.5, 3.1),
                          shown=[*controls.values(), self.start_button, self.stop_button])
         self.children = (*self.children, self.table)
-        self.start_button.on_click(self.start)
-        self.stop_button.on_click(self.stop)
+        self.start_button.on_click(lambda button: self.run_here(self.start))
+        self.stop_button.on_click(lambda button: self.run_here(self.stop))
 
     @property
     def running(self) -> bool:
         """Whether a training is under way."""
         return self.task is not None and not self.task.done()
 
-    def start(self, button: object = None) -> None:
+    def start(self) -> None:
         """Begin to train with the present settings; a training under way is dropped."""
         if self.running:
             self.task.cancel()
         self.current = None
-        try:
-            self.task = asyncio.get_running_loop().create_task(self.train_live())
-        except RuntimeError:
-            self.problem.value = error_text(RuntimeError("no event loop is running: training live needs a notebook"))
+        if running_loop() is None:
+            raise RuntimeError("no event loop is running: training live needs a notebook")
+        self.task = asyncio.get_running_loop().create_task(self.train_live())
 
-    def stop(self, button: object = None) -> None:
+    def stop(self) -> None:
         """End the training under way and keep its curve."""
         if self.running:
             self.task.cancel()
@@ -422,7 +448,7 @@ class TrainingLab(Panel):
                 self.current.stopped = True
                 self.keep(self.current)
 
-    def redraw(self, change: object = None) -> None:
+    def redraw(self) -> None:
         """A control was moved: a training under way starts again with the new settings."""
         if self.running:
             self.start()
@@ -500,7 +526,7 @@ def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve | None) ->
         axes[1].annotate(str(curve.number), (curve.epochs[-1], curve.valid[-1].accuracy), (4, 0), fontsize=13,
                          textcoords="offset points", va="center", color=COLORS["valid"])
     if latest is not None:
-        axes[1].legend(loc="lower right")
+        axes[1].legend(loc="lower right", frameon=True, framealpha=0.8, edgecolor="none")
     return lines
 
 
@@ -546,7 +572,7 @@ def runs_table(runs: Sequence[Curve]) -> str:
         "validation accuracy": f"{curve.valid[-1].accuracy:.2%}",
     } for curve in runs]
     frame = pd.DataFrame(rows).rename(columns={"weight_decay": "weight decay", "size": "images"})
-    style = "<style>.runs :is(th, td) { text-align: right; padding: 0 12px; line-height: 1.3; }</style>"
+    style = "<style>table.runs.runs :is(th, td) { text-align: right; padding: 0 12px; line-height: 1.3; }</style>"
     return style + frame.to_html(index=False, border=0, classes="runs", justify="right")
 
 

@@ -6,6 +6,7 @@ import html
 import io
 import itertools
 import re
+import threading
 from contextlib import contextmanager
 from functools import partial
 from types import SimpleNamespace
@@ -333,6 +334,48 @@ def test_each_control_has_a_layout_of_its_own(sample):
     first, second = digit_browser(sample.test), digit_browser(sample.test)
     layouts = [control.layout for panel in (first, second) for control in panel.controls.values()]
     assert len(set(layouts)) == len(layouts)
+
+
+# ---------------------------------------------------------------- clicks that JupyterLab delivers in another thread
+
+
+def in_another_thread(action):
+    """Run the action in a thread of its own while this one, with the panel's event loop, waits."""
+    thread = threading.Thread(target=action)
+    thread.start()
+    thread.join()
+
+
+def test_controls_moved_in_another_thread_are_answered_once_in_the_panel_s_own():
+    threads = []
+
+    def draw(figure, place):
+        threads.append(threading.get_ident())
+        return f"at {place}"
+
+    async def move_often():
+        slider = IntSlider(0, 0, 100)
+        panel = Panel({"place": slider}, draw, (2, 1))
+        threads.clear()
+        in_another_thread(lambda: [setattr(slider, "value", place) for place in range(1, 51)])
+        assert panel.text.value == "at 0", "drawn in the other thread"
+        await asyncio.sleep(0.01)
+        return panel
+
+    panel = asyncio.run(move_often())
+    assert threads == [threading.get_ident()]
+    assert panel.text.value == "at 50"
+
+
+def test_an_error_after_a_move_in_another_thread_is_shown():
+    async def move():
+        slider = IntSlider(1, 0, 5)
+        panel = Panel({"divisor": slider}, lambda figure, divisor: str(1 / divisor), (2, 1))
+        in_another_thread(lambda: setattr(slider, "value", 0))
+        await asyncio.sleep(0.01)
+        return panel
+
+    assert "ZeroDivisionError" in problem_of(asyncio.run(move()))
 
 
 # ---------------------------------------------------------------- digit_browser
@@ -936,6 +979,21 @@ def test_a_run_stopped_before_its_first_step_is_not_kept(lab):
 
     play(restart_and_stop())
     assert lab.runs == []
+
+
+def test_stop_pressed_in_another_thread_ends_the_run(few):
+    async def start_and_stop():
+        lab = training_lab(few)
+        lab.start_button.click()
+        await under_way(lab)
+        in_another_thread(lab.stop_button.click)
+        await asyncio.sleep(0.05)
+        return lab
+
+    with short_runs():
+        lab = play(start_and_stop())
+    assert [run.stopped for run in lab.runs] == [True]
+    assert "stopped at epoch" in lab.text.value and not lab.running and lab.stop_button.disabled
 
 
 def test_stop_without_a_run_does_nothing(lab):
