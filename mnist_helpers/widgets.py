@@ -613,8 +613,8 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
     plot_history(history, axes=[axes["loss"], axes["accuracy"]])
     for name in ("loss", "accuracy"):
         axes[name].axvline(epoch, color="black", linewidth=1.5)
-        axes[name].set_title("")
-    axes["loss"].set_xlabel("")
+    axes["loss"].set(title=f"epoch {epoch}", xlabel="")
+    axes["accuracy"].set_title("")
     axes["loss"].legend(loc="upper right")
     axes["accuracy"].legend().remove()
     largest = float(weights[:, :24].abs().quantile(0.999))
@@ -622,7 +622,7 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
     rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
     rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
     axes["units"].imshow(torch.cat(rows).numpy(), cmap="RdBu", vmin=-largest, vmax=largest, interpolation="nearest")
-    axes["units"].set_title(f"weights of {len(images)} units, epoch {epoch}")
+    axes["units"].set_title(f"weights of {len(images)} units")
     axes["units"].set_axis_off()
     row = history.to_frame().loc[epoch]
     return (f"Epoch {epoch} of {len(history)}: training loss {row.train_loss:.3f}, validation loss "
