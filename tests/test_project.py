@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "plots": {"predictions", "training"},
     "widgets": {"data", "model", "training", "predictions", "runs", "plots"},
 }
+ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 EACH_MODULE = pytest.mark.parametrize("module", TREES)
 
@@ -55,8 +56,8 @@ def conda():
     """The packages of environment.yml, under pip's names."""
     lines = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     packages = requirements(line for line in lines if isinstance(line, str))
-    packages["torch"] = packages.pop("pytorch")
-    packages["jupyterlab-rise"] = packages.pop("jupyterlab_rise")
+    for name, on_pypi in ON_PYPI.items():
+        packages[on_pypi] = packages.pop(name)
     return packages
 
 
