@@ -348,6 +348,17 @@ def test_every_slide_fits_the_projector(lesson, slides):
     assert faults == []
 
 
+@in_lesson("05_predictions")
+def test_the_slides_fill_other_screens(lesson, slides):
+    for width, height in ((1920, 1080), (1024, 768), (1280, 720)):
+        slides.set_viewport_size({"width": width, "height": height})
+        slides.wait_for_timeout(1000)
+        box = slides.locator(".slides").bounding_box()
+        assert abs(box["x"] + box["width"] / 2 - width / 2) < 3 and box["x"] > -3
+        assert abs(box["y"] + box["height"] / 2 - height / 2) < 9 and box["y"] > -9
+        assert max(box["width"] / width, box["height"] / height) > 0.95
+
+
 @EACH_LESSON
 def test_the_slider_works_in_the_slides(lesson, slides):
     for _ in range(80):

@@ -1,4 +1,4 @@
-// Two things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets. In JupyterLab itself this does nothing.
+// Three things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets. In JupyterLab itself this does nothing.
 
 // 1. The module @jupyterlab/console, without which ipywidgets 8 does not load in the slides:
 // https://github.com/jupyterlab-contrib/rise/issues/119. These are the two names that ipywidgets takes from it.
@@ -14,6 +14,13 @@ document.addEventListener("focusin", event => {
 });
 document.body.addEventListener("keydown", event => {
   if (in_panel(event.target)) event.stopPropagation(); // reveal.js, which listens at the document
+});
+
+// 3. When the window gets another size, reveal.js measures the page before JupyterLab has laid it out: let it measure again.
+window.addEventListener("resize", event => {
+  if (event.isTrusted && document.body.classList.contains("rise-enabled")) {
+    setTimeout(() => window.dispatchEvent(new Event("resize")), 300);
+  }
 });
 
 window._JUPYTERLAB ??= {};
