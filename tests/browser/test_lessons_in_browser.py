@@ -133,7 +133,7 @@ def test_two_panels_in_one_notebook_keep_their_own_state(lesson):
         """async () => { await jupyterapp.commands.execute('notebook:insert-cell-below');
             jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(
                 'other = digit_browser(data.valid)\\nother');
-            void jupyterapp.commands.execute('notebook:run-cell') }""".replace("\\\\n", "\\n"))
+            void jupyterapp.commands.execute('notebook:run-cell') }""")
     until = time.time() + 30
     while not lesson.ask("'other' in globals()"):
         assert time.time() < until
