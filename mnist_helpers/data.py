@@ -60,6 +60,18 @@ class MNISTData:
             raise ValueError(f"size must be from 1 to {len(self.train)}, the training images there are, got {size}")
         return dataclasses.replace(self, train=TensorDataset(*self.train[:size]))
 
+    def with_split(self, seed: int) -> "MNISTData":
+        """The same data with training and validation images split anew by `seed`; the test images stay.
+
+        The seed of the split that `load_mnist` made (0) gives this data itself.
+        """
+        if seed == SPLIT_SEED:
+            return self
+        pairs = zip(self.train.tensors, self.valid.tensors)
+        together = TensorDataset(*(torch.cat(pair) for pair in pairs))
+        train, valid = split_train_valid(together, len(self.valid) / len(together), seed)
+        return dataclasses.replace(self, train=train, valid=valid)
+
     def fingerprint(self) -> str:
         """A short hash of the training and validation images and labels: equal data, equal fingerprint."""
         digest = hashlib.sha256()

@@ -1,0 +1,80 @@
+"""The ledger: a table of measured training runs, and what can be asked of it."""
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+LEDGER = Path(__file__).with_name("ledger.csv.gz")
+COLUMNS = {
+    "dropout": "dropout rate after each hidden layer",
+    "weight_decay": "weight_decay of the optimizer",
+    "train_size": "number of training images",
+    "epochs": "number of epochs of the run",
+    "pixels": "'scaled' to [0, 1], or 'standardized': mean 0 and standard deviation 1 over the training images",
+    "optimizer": "'Adam' or 'AdamW', learning rate 0.001",
+    "network": "'MNISTNet', or 'wide' with 784 → 1024 → 1024 → 10",
+    "seed": "decides the split into training and validation images, the initial weights and the order of the batches",
+    "epoch": "the epoch that the next seven columns are about, counted from 1",
+    "train_loss": "cross-entropy in nats on the training images after the epoch, dropout off",
+    "train_accuracy": "share of them that are right, from 0 to 1",
+    "valid_loss": "the same loss on the 12,000 validation images",
+    "valid_accuracy": "share of them that are right",
+    "running_loss": "mean loss over the steps of the epoch, dropout on",
+    "running_accuracy": "share right over the steps of the epoch, dropout on",
+    "seconds": "wall time of the epoch, training and measuring, on one core of a busy machine",
+    "test_loss": "loss on the 10,000 test images after the last epoch; it stands in each row of the run, like the rest",
+    "test_accuracy": "share of the test images that are right",
+    "test_calibration_error": "expected calibration error on the test images, in ten bins of confidence",
+    "weight_norm_1": "Euclidean norm of the first layer's weights after the last epoch",
+    "weight_norm_2": "of the second layer's",
+    "weight_norm_3": "of the output layer's",
+    "python": "version of Python",
+    "torch": "version of PyTorch",
+}
+SETTINGS = list(COLUMNS)[:8]  # these columns tell runs from each other
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV (packed when the name ends in .gz) with six significant digits.
+
+    The file gets its name at the very end: it is complete, or what was there before is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix="unfinished-", suffix=path.suffix)
+    os.close(handle)
+    packing = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None  # equal tables, equal files
+    try:
+        with open(unfinished, "wb") as file:
+            table.to_csv(file, index=False, float_format="%.6g", compression=packing)
+            file.flush()
+            os.fsync(file.fileno())  # also after a power cut
+        os.chmod(unfinished, 0o644)
+        os.replace(unfinished, path)
+    finally:
+        Path(unfinished).unlink(missing_ok=True)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table of runs. Raises ValueError for a file that is damaged or has other columns than `COLUMNS`."""
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, EOFError, OSError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{path} is damaged ({error}). Delete it and make it again") from error
+    if list(table.columns) != list(COLUMNS):
+        raise ValueError(f"{path} holds no runs: a table of runs has the columns {list(COLUMNS)}, "
+                         f"got {list(table.columns)}")
+    return table
+
+
+def gather(folder: Path) -> pd.DataFrame:
+    """All runs whose files lie in `folder`, as one table in the order of its settings.
+
+    Raises FileNotFoundError where there is none, ValueError for a damaged file.
+    """
+    paths = sorted(Path(folder).glob("[!u]*.csv"))
+    if not paths:
+        raise FileNotFoundError(f"there is no run in {folder}. python -m mnist_helpers.sweep trains them")
+    return pd.concat([read_table(path) for path in paths]).sort_values([*SETTINGS, "epoch"], ignore_index=True)
