@@ -248,4 +248,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from mnist_helpers import sweep as module  # workers must find the functions under this name, not in __main__
+
+    module.main()
