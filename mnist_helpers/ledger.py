@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+from scipy.stats import t
 
 LEDGER = Path(__file__).with_name("ledger.csv.gz")
 COLUMNS = {
@@ -78,3 +79,58 @@ def gather(folder: Path) -> pd.DataFrame:
     if not paths:
         raise FileNotFoundError(f"there is no run in {folder}. python -m mnist_helpers.sweep trains them")
     return pd.concat([read_table(path) for path in paths]).sort_values([*SETTINGS, "epoch"], ignore_index=True)
+
+
+RECIPE = {"dropout": 0.2, "weight_decay": 1e-4, "train_size": 48_000, "pixels": "scaled", "optimizer": "Adam",
+          "network": "MNISTNet"}
+
+
+def load_ledger(path: str | Path = LEDGER) -> pd.DataFrame:
+    """The ledger that came with the package, or the one in another file: one row for each epoch of each run.
+
+    `COLUMNS` explains the columns. Raises FileNotFoundError, and ValueError for a file that is no ledger.
+    """
+    return read_table(Path(path))
+
+
+def last_epochs(ledger: pd.DataFrame) -> pd.DataFrame:
+    """One row for each run, with the values after its last epoch.
+
+    Adds the column `gap`: training accuracy minus validation accuracy, both with dropout off.
+    """
+    runs = ledger[ledger["epoch"] == ledger["epochs"]].reset_index(drop=True)
+    return runs.assign(gap=runs["train_accuracy"] - runs["valid_accuracy"])
+
+
+def select(table: pd.DataFrame, **settings: object) -> pd.DataFrame:
+    """The rows with these settings; for those not named, the recipe's: dropout 0.2, 48,000 images and so on.
+
+    Raises ValueError for a setting that the ledger does not have, or a value that none of its runs has.
+    """
+    for name, value in settings.items():
+        if name not in RECIPE:
+            raise ValueError(f"there is no setting {name!r} to select by, only {', '.join(RECIPE)}")
+        if value not in set(table[name]):
+            raise ValueError(f"no run has {name} {value!r}, there are {sorted(set(table[name]))}")
+    wanted = {**RECIPE, **settings}
+    return table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+
+
+def paired_differences(runs: pd.DataFrame, column: str, first: dict, second: dict) -> pd.Series:
+    """For each seed, the value in `column` with the settings `first` minus the one with the settings `second`.
+
+    `runs`: one row a run. Seeds that only one of the two has are left out.
+    """
+    values = select(runs, **first).set_index("seed")[column]
+    return (values - select(runs, **second).set_index("seed")[column]).dropna()
+
+
+def mean_interval(values: pd.Series, confidence: float = 0.95) -> tuple[float, float]:
+    """The mean over seeds and half the width of its interval, by Student's t distribution.
+
+    Raises ValueError for fewer than two values, as one alone says nothing about its spread.
+    """
+    if len(values) < 2:
+        raise ValueError(f"an interval needs the values of at least 2 seeds, got {len(values)}")
+    half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std() / len(values) ** 0.5
+    return values.mean(), half

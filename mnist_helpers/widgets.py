@@ -160,6 +160,9 @@ def check_values(values: dict[str, Any], controls: dict[str, widgets.ValueWidget
             allowed = [option[1] if isinstance(option, tuple) else option for option in control.options]
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
+        elif isinstance(control, widgets.ToggleButton):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} must be True or False, got {value!r}")
         elif not control.min <= value <= control.max:
             raise ValueError(f"{name} must be from {control.min} to {control.max}, got {value!r}")
 
@@ -359,11 +362,11 @@ class OwnRandomNumbers:
 
 
 def train_by_steps(
-    data: MNISTData, *, dropout: float, weight_decay: float, size: int, seed: int, epochs: int = 10
+    data: MNISTData, *, dropout: float, weight_decay: float, size: int, seed: int, epochs: int = 10, points: int = 10
 ) -> Iterator[Curve]:
     """Train as `train_run` does, on the first `size` images and the processor; yields the curve after every step.
 
-    The curve has about 10 points an epoch, each measured with dropout off on at most 1,000 training and 1,000
+    The curve has about `points` points an epoch, each measured with dropout off on at most 1,000 training and 1,000
     validation images. The global random numbers stay untouched between the steps.
     """
     curve = Curve({"dropout": dropout, "weight_decay": weight_decay, "size": size, "seed": seed})
@@ -381,7 +384,7 @@ def train_by_steps(
             with random:
                 train_step(curve.model, images, labels, optimizer)
             done += 1
-            if done % math.ceil(steps / 10) == 0 or done % steps == 0:
+            if done % math.ceil(steps / points) == 0 or done % steps == 0:
                 measure(curve, data, done / steps)
             curve.done = done / steps
             yield curve
@@ -398,30 +401,17 @@ def measure(curve: Curve, data: MNISTData, epoch: float) -> None:
         points.append(evaluate(curve.model, [part[:1000]]))
 
 
-class TrainingLab(Panel):
-    """The panel of `training_lab`. `runs` holds the curves in the table, `task` the training under way, if any."""
+class LivePanel(Panel):
+    """A panel with buttons that start and stop a training; `task` is the training under way, if any."""
 
-    KEPT = 5
-
-    def __init__(self, data: MNISTData):
-        self.data, self.task, self.current = data, None, None
-        self.runs: list[Curve] = []
-        self.kept = 0
-        sizes = sorted({size for size in (500, 1000, 2000, 5000, 10000, len(data.train)) if size <= len(data.train)})
-        decays = [("0", 0.0), ("1e-5", 1e-5), ("1e-4", 1e-4), ("1e-3", 1e-3), ("1e-2", 1e-2)]
-        controls = {
-            "dropout": widgets.FloatSlider(0.2, min=0, max=0.9, step=0.05, description="dropout rate", **WIDE),
-            "weight_decay": widgets.SelectionSlider(options=decays, value=1e-4, description="weight decay", **WIDE),
-            "size": widgets.Dropdown(description="images", options=[(f"{size:,}", size) for size in sizes],
-                                     value=sizes[:2][-1], **NARROW),
-            "seed": widgets.IntSlider(0, 0, 9, description="seed", **WIDE),
-        }
-        self.start_button = widgets.Button(description="Start", button_style="primary", icon="play")
+    def __init__(
+        self, controls: dict[str, widgets.ValueWidget], draw: Callable[..., str], size: tuple[float, float], start: str
+    ):
+        self.task = None
+        self.start_button = widgets.Button(description=start, button_style="primary", icon="play")
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
-        self.table = widgets.HTML()
-        super().__init__(controls, self.draw_kept, (10.5, 3.1),
-                         shown=[*controls.values(), self.start_button, self.stop_button])
-        self.children = (*self.children, self.table)
+        self.start_button.layout.width = "auto"
+        super().__init__(controls, draw, size, shown=[*controls.values(), self.start_button, self.stop_button])
         self.start_button.on_click(lambda button: self.run_here(self.start))
         self.stop_button.on_click(lambda button: self.run_here(self.stop))
 
@@ -434,26 +424,15 @@ class TrainingLab(Panel):
         """Begin to train with the present settings; a training under way is dropped."""
         if self.running:
             self.task.cancel()
-        self.current = None
         if running_loop() is None:
             raise RuntimeError("no event loop is running: training live needs a notebook")
         self.task = asyncio.get_running_loop().create_task(self.train_live())
 
     def stop(self) -> None:
-        """End the training under way and keep its curve."""
+        """End the training under way."""
         if self.running:
             self.task.cancel()
             self.task, self.stop_button.disabled = None, True
-            if self.current is not None:
-                self.current.stopped = True
-                self.keep(self.current)
-
-    def redraw(self) -> None:
-        """A control was moved: a training under way starts again with the new settings."""
-        if self.running:
-            self.start()
-        else:
-            super().redraw()
 
     async def train(self, **settings: Any) -> None:
         """Set the controls, train, and return when the run has ended. Raises ValueError for settings there are not."""
@@ -465,26 +444,78 @@ class TrainingLab(Panel):
             await asyncio.gather(self.task, return_exceptions=True)
 
     async def train_live(self) -> None:
-        """Train in small pieces and redraw in between, so that the page and the other cells stay alive."""
+        """Train in small pieces, so that the page and the other cells stay alive."""
         self.stop_button.disabled, self.problem.value = False, ""
-        breath = drawn = 0.0
+        breath = 0.0
         try:
-            picture = LivePicture(self.size, self.runs)
-            for curve in train_by_steps(self.data, **self.values):
-                self.current, curve.number = curve, self.kept + 1
-                if time.perf_counter() - drawn > 0.1:
-                    self.picture.value = picture.png(curve)
-                    self.text.value = describe(curve, "under way")
-                    drawn = time.perf_counter()
+            for _ in self.pieces():
                 if time.perf_counter() - breath > 0.03:
                     await asyncio.sleep(0.001)  # here a moved slider or the stop button gets its turn
                     breath = time.perf_counter()
-            self.keep(curve)
         except Exception as error:  # a cancelled task is no Exception and ends quietly
             self.problem.value = error_text(error)
         finally:
             if self.task is asyncio.current_task():
                 self.stop_button.disabled = True
+
+    def pieces(self) -> Iterator[None]:
+        """Trains and redraws; yields after every small piece of work."""
+        raise NotImplementedError
+
+
+class TrainingLab(LivePanel):
+    """The panel of `training_lab`. `runs` holds the curves in the table, `current` the one that grows, if any."""
+
+    KEPT = 5
+
+    def __init__(self, data: MNISTData):
+        self.data, self.current = data, None
+        self.runs: list[Curve] = []
+        self.kept = 0
+        sizes = sorted({size for size in (500, 1000, 2000, 5000, 10000, len(data.train)) if size <= len(data.train)})
+        decays = [("0", 0.0), ("1e-5", 1e-5), ("1e-4", 1e-4), ("1e-3", 1e-3), ("1e-2", 1e-2)]
+        controls = {
+            "dropout": widgets.FloatSlider(0.2, min=0, max=0.9, step=0.05, description="dropout rate", **WIDE),
+            "weight_decay": widgets.SelectionSlider(options=decays, value=1e-4, description="weight decay", **WIDE),
+            "size": widgets.Dropdown(description="images", options=[(f"{size:,}", size) for size in sizes],
+                                     value=sizes[:2][-1], **NARROW),
+            "seed": widgets.IntSlider(0, 0, 9, description="seed", **WIDE),
+        }
+        self.table = widgets.HTML()
+        super().__init__(controls, self.draw_kept, (10.5, 3.1), "Start")
+        self.children = (*self.children, self.table)
+
+    def start(self) -> None:
+        """Begin to train with the present settings; a training under way is dropped."""
+        self.current = None
+        super().start()
+
+    def stop(self) -> None:
+        """End the training under way and keep its curve."""
+        if self.running:
+            super().stop()
+            if self.current is not None:
+                self.current.stopped = True
+                self.keep(self.current)
+
+    def redraw(self) -> None:
+        """A control was moved: a training under way starts again with the new settings."""
+        if self.running:
+            self.start()
+        else:
+            super().redraw()
+
+    def pieces(self) -> Iterator[None]:
+        """Train with the present settings, draw the growing curve, and keep it at the end."""
+        picture, drawn = LivePicture(self.size, self.runs), 0.0
+        for curve in train_by_steps(self.data, **self.values):
+            self.current, curve.number = curve, self.kept + 1
+            if time.perf_counter() - drawn > 0.1:
+                self.picture.value = picture.png(curve)
+                self.text.value = describe(curve, "under way")
+                drawn = time.perf_counter()
+            yield
+        self.keep(curve)
 
     def keep(self, curve: Curve) -> None:
         """Put the run into the table, measured on all validation images."""
