@@ -1,7 +1,11 @@
 """The ledger: a table of measured training runs, and what can be asked of it."""
 import os
 import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
 from scipy.stats import t
@@ -36,37 +40,56 @@ COLUMNS = {
 SETTINGS = list(COLUMNS)[:8]  # these columns tell runs from each other
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as CSV (packed when the name ends in .gz) with six significant digits.
+@contextmanager
+def complete_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into that gets its name when all is written and would outlast a power cut, not before.
 
-    The file gets its name at the very end: it is complete, or what was there before is still there.
+    When the `with` block ends with an error, an older file at `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix="unfinished-", suffix=path.suffix)
-    os.close(handle)
-    packing = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None  # equal tables, equal files
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".unfinished")
     try:
-        with open(unfinished, "wb") as file:
-            table.to_csv(file, index=False, float_format="%.6g", compression=packing)
+        with os.fdopen(handle, "wb") as file:  # it has no name, which gzip would write into the packed file
+            yield file
             file.flush()
-            os.fsync(file.fileno())  # also after a power cut
+            os.fsync(file.fileno())
         os.chmod(unfinished, 0o644)
         os.replace(unfinished, path)
     finally:
         Path(unfinished).unlink(missing_ok=True)
+    if os.name == "posix":  # there the new name, too, must be brought to the disk
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, packed when the name ends in .gz: complete or not at all, and equal tables to equal bytes.
+
+    Numbers keep six significant digits; that is enough to tell how many of 60,000 images an accuracy stands for.
+    """
+    packing = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
+    with complete_file(path) as file:
+        table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", compression=packing)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of runs. Raises ValueError for a file that is damaged or has other columns than `COLUMNS`."""
+    """Read a table of runs that `write_table` wrote.
+
+    Raises FileNotFoundError where there is none, ValueError for a file that is damaged or has other columns than
+    `COLUMNS`.
+    """
     try:
         table = pd.read_csv(path)
-    except (ValueError, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except (ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}). Delete it and make it again") from error
     if list(table.columns) != list(COLUMNS):
         raise ValueError(f"{path} holds no runs: a table of runs has the columns {list(COLUMNS)}, "
                          f"got {list(table.columns)}")
+    if table.empty or table.isna().any(axis=None):
+        raise ValueError(f"{path} is damaged (values are missing). Delete it and make it again")
     return table
 
 
@@ -75,7 +98,7 @@ def gather(folder: Path) -> pd.DataFrame:
 
     Raises FileNotFoundError where there is none, ValueError for a damaged file.
     """
-    paths = sorted(Path(folder).glob("[!u]*.csv"))
+    paths = sorted(Path(folder).glob("*.csv"))
     if not paths:
         raise FileNotFoundError(f"there is no run in {folder}. python -m mnist_helpers.sweep trains them")
     return pd.concat([read_table(path) for path in paths]).sort_values([*SETTINGS, "epoch"], ignore_index=True)
@@ -125,12 +148,13 @@ def paired_differences(runs: pd.DataFrame, column: str, first: dict, second: dic
     return (values - select(runs, **second).set_index("seed")[column]).dropna()
 
 
-def mean_interval(values: pd.Series, confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(values: pd.Series | pd.DataFrame, confidence: float = 0.95) -> tuple:
     """The mean over seeds and half the width of its interval, by Student's t distribution.
 
-    Raises ValueError for fewer than two values, as one alone says nothing about its spread.
+    `values`: one for each seed, or a table with a row for each seed (then mean and half width of each column).
+    Raises ValueError for fewer than two seeds, as one alone says nothing about the spread, and for missing values.
     """
-    if len(values) < 2:
-        raise ValueError(f"an interval needs the values of at least 2 seeds, got {len(values)}")
+    if len(values) < 2 or values.isna().any(axis=None):
+        raise ValueError(f"an interval needs a value for each of at least 2 seeds, got\n{values}")
     half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std() / len(values) ** 0.5
     return values.mean(), half

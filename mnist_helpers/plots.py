@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
@@ -137,3 +138,24 @@ def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | Non
     ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")
     ax.legend(loc="upper left")
     return ax
+
+
+def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> np.ndarray:
+    """Draw mean differences with their intervals, one picture for each measure, one line for each setting.
+
+    `table`: columns `measure`, `setting`, `mean` and `half` (half the width of the interval). A full marker means that
+    the interval leaves out zero, a hollow one that it does not. Returns the axes, one for each measure.
+    """
+    measures, settings = list(table["measure"].unique()), list(table["setting"].unique())
+    axes = new_axes(1, len(measures), (11, 1.2 + 0.6 * len(settings)))[0] if axes is None else axes
+    for ax, measure in zip(axes, measures):
+        for row in table[table["measure"] == measure].itertuples():
+            clear = abs(row.mean) > row.half
+            ax.errorbar(row.mean, settings.index(row.setting), xerr=row.half, fmt="o", markersize=10, capsize=6,
+                        color="black", markerfacecolor="black" if clear else "white", elinewidth=2.5)
+        ax.axvline(0, color="gray", linestyle=":")
+        ax.set(title=measure, yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
+        ax.locator_params(axis="x", nbins=4)
+        ax.grid(axis="y", visible=False)
+    axes[0].set_yticklabels(settings)
+    return axes

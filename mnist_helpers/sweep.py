@@ -1,9 +1,10 @@
 """The runs of the ledger: which there are, and the command that trains them, `python -m mnist_helpers.sweep`."""
 import argparse
 import dataclasses
+import sys
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
 from mnist_helpers.data import MNISTData, load_mnist, make_loader
-from mnist_helpers.ledger import gather, write_table
+from mnist_helpers.ledger import complete_file, gather, write_table
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import expected_calibration_error, predict
 from mnist_helpers.runs import library_versions, runs_dir
@@ -26,8 +27,10 @@ DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 WEIGHT_DECAY = (0.0, 1e-5, 1e-4, 1e-3)
 CORNERS = ((0.0, 0.0), (0.2, 0.0), (0.0, 1e-4), (0.2, 1e-4))  # neither, dropout, weight decay, both: the recipe
 FAR = ((0.5, 1e-4), (0.7, 1e-4), (0.0, 1e-3), (0.2, 1e-3))    # too much of one of them
-MANY, FEW, WIDE = 10, 3, 5  # seeds
+MANY, SOME, FEW = 10, 5, 3  # seeds
+PATIENCE = 30  # seconds that a Dask scheduler may take to answer
 ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers belong to the process: two runs in it would share them
+tqdm.set_lock(threading.RLock())  # the default one uses a semaphore, which a stopped worker would leave behind
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +61,14 @@ class Setting:
 def grid() -> list[Setting]:
     """All runs of the ledger, those that the lessons talk about first."""
     points = [(dropout, decay) for dropout in DROPOUT for decay in WEIGHT_DECAY]
-    rest = [point for point in points if point not in CORNERS + FAR]
+    rest = sorted(set(points) - {*CORNERS, *FAR}, key=lambda point: (point[1] != 1e-4, point))
     return [
         *settings(CORNERS, MANY),
         *(Setting(pixels="standardized", seed=seed) for seed in range(MANY)),
         *(Setting(optimizer="AdamW", seed=seed) for seed in range(MANY)),
         *(Setting(optimizer="AdamW", weight_decay=decay, seed=seed) for decay in (1e-2, 1e-1) for seed in range(FEW)),
-        *(Setting(dropout, 0.0, network="wide", seed=seed) for seed in range(WIDE) for dropout in (0.0, 0.5)),
-        *settings(FAR, MANY),
+        *settings(FAR, SOME),
+        *(Setting(dropout, 0.0, network="wide", seed=seed) for seed in range(FEW) for dropout in (0.0, 0.5)),
         *settings(rest, FEW),
     ]
 
@@ -145,19 +148,27 @@ def load_once(root: str | None) -> tuple[MNISTData, str]:
     return data, data.fingerprint()
 
 
-def work_on(setting: Setting, root: str | None, fingerprint: str) -> tuple[Setting, pd.DataFrame]:
+class RunFailedError(Exception):
+    """A run ended with an error."""
+
+
+def work_on(setting: Setting, root: str | None, fingerprint: str) -> tuple[Setting, pd.DataFrame | Exception]:
     """What a worker does for one run: load the images, train, measure.
 
-    Raises ValueError where the images are others than those with `fingerprint`.
+    Gives back an error that says what is wrong instead of raising it, so that joblib first hands over the runs that
+    were finished before.
     """
     torch.set_flush_denormal(True)  # holds for one thread only, and Dask's workers work in threads of their own
     torch.set_num_threads(1)
-    data, found = load_once(root)
-    if found != fingerprint:
-        raise ValueError(f"a worker loaded other images than the program that started the sweep: {data}. "
-                         "Let MNIST_DATA_DIR name the folder with the MNIST files on every machine")
-    with ONE_AT_A_TIME:
-        return setting, train_setting(setting, data)
+    try:
+        with ONE_AT_A_TIME:
+            data, found = load_once(root)
+            if found != fingerprint:
+                raise ValueError(f"a worker loaded other images than the program that started the sweep: {data}. "
+                                 "Let MNIST_DATA_DIR name the folder with the MNIST files on every machine")
+            return setting, train_setting(setting, data)
+    except (ArithmeticError, OSError, ValueError) as error:
+        return setting, error
 
 
 def sweep(
@@ -169,30 +180,43 @@ def sweep(
     `scheduler`. Stopped at any time, it goes on from there when it is started again. Several sweeps may share a
     folder: files are always complete, and a run that two of them train is written twice with equal content.
 
-    Raises ValueError when `folder` holds runs on other images, or there are fewer training images than wanted.
+    Raises ValueError when `folder` holds runs on other images, or there are fewer training images than wanted;
+    RunFailedError when a run ends with an error; ConnectionError without a Dask scheduler.
     """
+    if jobs < 1 and jobs != -1:
+        raise ValueError(f"jobs must be a whole number from 1 up, or -1 for one on each core, got {jobs}")
     data, fingerprint = load_once(root)
+    largest = max(setting.train_size for setting in wanted)
+    if largest > len(data.train):
+        raise ValueError(f"there are runs with {largest:,} training images, but this is all there is: {data}. "
+                         "Choose smaller sizes, or let MNIST_DATA_DIR name the folder with the MNIST files")
     claim(folder, data, fingerprint)
-    data.with_train_size(max(setting.train_size for setting in wanted))  # raises ValueError
     missing = [setting for setting in wanted if not (folder / setting.name).exists()]
     print(f"{data}\n{len(wanted) - len(missing)} of {len(wanted)} runs are in {folder}, {len(missing)} to train.")
     with workers(jobs, scheduler) as parallel, progress_of(missing) as bar:
         for setting, rows in parallel(
             joblib.delayed(work_on)(setting, root, fingerprint) for setting in still_missing(missing, folder, bar)
         ):
+            if isinstance(rows, Exception):
+                raise RunFailedError(f"the run {setting.name} failed: {rows}") from rows
             write_table(rows, folder / setting.name)
             bar.update(setting.work)
+    lost = sum(not (folder / setting.name).exists() for setting in missing)
+    if lost:  # joblib ends without an error when Dask's scheduler goes away
+        raise ConnectionError(f"the workers were lost with {lost} runs still to train. The finished runs are kept; "
+                              "the same command goes on from there")
 
 
 def claim(folder: Path, data: MNISTData, fingerprint: str) -> None:
     """Note in a new `folder` which images its runs are on. Raises ValueError when an older note names others."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note, mine = folder / "images.txt", f"{fingerprint} {data}\n"
+    note, mine = folder / "images.txt", f"{fingerprint} {data}"
     if not note.exists():
-        note.write_text(mine, encoding="utf-8")
-    if note.read_text(encoding="utf-8").split()[0] != fingerprint:
-        raise ValueError(f"{folder} holds runs on other images ({note.read_text(encoding='utf-8').strip()}) than are "
-                         f"loaded now ({mine.strip()}). Name another folder, or load the same images")
+        with complete_file(note) as file:
+            file.write(f"{mine}\n".encode())
+    found = note.read_text(encoding="utf-8").strip()
+    if not found.startswith(fingerprint):
+        raise ValueError(f"{folder} holds runs on other images ({found}) than are loaded now ({mine}). "
+                         "Name another folder, or load the same images")
 
 
 @contextmanager
@@ -200,17 +224,32 @@ def workers(jobs: int, scheduler: str | None) -> Iterator[joblib.Parallel]:
     """What runs the tasks, each result as soon as it is there: processes on this machine, or Dask's workers."""
     with ExitStack() as stack:
         if scheduler is not None:
-            from dask.distributed import Client  # an extra: pip install "mnist-helpers[cluster]"
-
-            stack.enter_context(Client(scheduler, timeout=30))
-            stack.enter_context(joblib.parallel_config("dask"))
+            stack.enter_context(client_of(scheduler))
+            stack.enter_context(joblib.parallel_config("dask", wait_for_workers_timeout=PATIENCE))
         yield stack.enter_context(
             joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"))
 
 
+def client_of(scheduler: str) -> AbstractContextManager:
+    """The connection to the Dask scheduler at this address.
+
+    Raises ModuleNotFoundError without the package distributed, ConnectionError where no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("a Dask scheduler needs the package distributed, an extra of this one: "
+                                  'pip install -e ".[cluster]"') from error
+    try:
+        return Client(scheduler, timeout=PATIENCE)
+    except OSError as error:
+        raise ConnectionError(f"no Dask scheduler answered at {scheduler} within {PATIENCE} seconds ({error}). "
+                              "Start one with `dask scheduler` and give the address that it prints") from error
+
+
 def progress_of(settings: list[Setting]) -> tqdm:
     """A bar over the work of all these runs, with the time left."""
-    form = "{percentage:5.1f} %|{bar}| {elapsed} so far, about {remaining} left{postfix}"
+    form = "{percentage:5.1f} %|{bar}| {elapsed} so far, about {remaining} left"
     return tqdm(total=sum(setting.work for setting in settings), bar_format=form, ncols=100, smoothing=0.02)
 
 
@@ -218,13 +257,13 @@ def still_missing(settings: list[Setting], folder: Path, bar: tqdm) -> Iterator[
     """Those of the runs that nobody else has finished by the time that it is their turn."""
     for setting in settings:
         if (folder / setting.name).exists():
-            bar.update(setting.work)
+            bar.total -= setting.work
         else:
             yield setting
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """The command `python -m mnist_helpers.sweep`."""
+def command_line() -> argparse.ArgumentParser:
+    """The options of the command."""
     parser = argparse.ArgumentParser(
         prog="python -m mnist_helpers.sweep", description="Train the runs of the ledger and write it. Stop it whenever "
         "you like (Ctrl+C): every finished run is kept, and the same command goes on from there.")
@@ -235,19 +274,32 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--scheduler", help="address of a Dask scheduler whose workers are to train, "
                                             "for example tcp://10.0.0.1:8786")
     parser.add_argument("--train-sizes", type=int, nargs="+", choices=EPOCHS, default=list(EPOCHS), help="only these")
-    parser.add_argument("--seeds", type=int, default=MANY, help="at most so many for each point (%(default)s)")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--seeds", type=int, choices=range(1, MANY + 1), default=MANY, metavar="N",
+                        help=f"at most so many for each point, 1 to {MANY} (%(default)s)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command `python -m mnist_helpers.sweep`; returns its exit status, 130 after Ctrl+C as other programs do."""
+    options = command_line().parse_args(arguments)
     wanted = [setting for setting in grid()
               if setting.train_size in options.train_sizes and setting.seed < options.seeds]
+    status = 0
     try:
-        sweep(wanted, options.folder, root=options.data, jobs=options.jobs, scheduler=options.scheduler)
-    except KeyboardInterrupt:
-        print("\nStopped. The finished runs are kept; the same command goes on from there.")
-    write_table(gather(options.folder), options.ledger)
-    print(f"All runs of {options.folder} are now in {options.ledger}.")
+        try:
+            sweep(wanted, options.folder, root=options.data, jobs=options.jobs, scheduler=options.scheduler)
+        except KeyboardInterrupt:
+            status = 130
+            print("\nStopped. The finished runs are kept; the same command goes on from there.")
+        write_table(gather(options.folder), options.ledger)
+        print(f"All runs of {options.folder} are now in {options.ledger}.")
+    except (ModuleNotFoundError, OSError, RunFailedError, ValueError) as error:
+        status = status or 1
+        print(f"Error: {error}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":
     from mnist_helpers import sweep as module  # workers must find the functions under this name, not in __main__
 
-    module.main()
+    sys.exit(module.main())

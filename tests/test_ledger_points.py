@@ -1,0 +1,52 @@
+"""A few points of the shipped ledger, trained again from scratch: they must come out where the ledger says."""
+import math
+
+import pytest
+from scipy.stats import t
+
+from mnist_helpers.ledger import last_epochs, load_ledger, select
+from mnist_helpers.sweep import EPOCHS, Setting, grid, train_setting
+
+MEASURES = ["running_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_calibration_error",
+            "weight_norm_1", "weight_norm_2", "weight_norm_3"]
+
+
+def band(values):
+    """Where one more seed lies with 99.9 % probability: mean and half the width, by Student's t distribution."""
+    count = len(values)
+    return values.mean(), t.ppf(0.9995, count - 1) * values.std() * math.sqrt(1 + 1 / count)
+
+
+@pytest.mark.parametrize(("dropout", "weight_decay"), [(0.0, 0.0), (0.2, 1e-4)])
+@pytest.mark.parametrize("seed", [0, 10])
+def test_trained_again_it_lies_among_the_ledger_s_seeds(full, dropout, weight_decay, seed):
+    """Seed 0 is one of the ledger's, seed 10 is not."""
+    rows = train_setting(Setting(dropout, weight_decay, 500, EPOCHS[500], seed=seed), full)
+    runs = select(last_epochs(load_ledger()), dropout=dropout, weight_decay=weight_decay, train_size=500)
+    assert len(runs) >= 10
+    for measure in MEASURES:
+        mean, half = band(runs[measure])
+        assert abs(rows[measure].iloc[-1] - mean) <= half, measure
+
+
+@pytest.mark.parametrize("change", [{"dropout": 0.5}, {"weight_decay": 1e-3}])
+def test_the_bands_tell_other_settings_apart(change):
+    """A retrained point could miss its band: the runs of other settings do, in at least one measure."""
+    runs = last_epochs(load_ledger())
+    recipe, other = select(runs, train_size=500), select(runs, train_size=500, **change)
+    outside = 0
+    for measure in MEASURES:
+        mean, half = band(recipe[measure])
+        outside += ((other[measure] - mean).abs() > half).all()
+    assert outside
+
+
+def test_the_ledger_holds_the_grid():
+    """Each run of the grid once, complete and made by one version."""
+    ledger = load_ledger()
+    names = ["dropout", "weight_decay", "train_size", "epochs", "pixels", "optimizer", "network", "seed"]
+    epochs = ledger.groupby(names)["epoch"].agg(list)
+    assert {Setting(*key).name for key in epochs.index} == {setting.name for setting in grid()}
+    assert all(seen == list(range(1, key[3] + 1)) for key, seen in epochs.items())
+    assert ledger["torch"].nunique() == ledger["python"].nunique() == 1
+    assert not ledger.isna().any().any()
