@@ -1,7 +1,5 @@
 """What the tests share: data, trained runs, and settings that keep them away from the user's own files."""
 import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -11,17 +9,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from own_runs import keep_runs_apart
 
 import mnist_helpers as mh
 
 
 def pytest_configure(config):
-    """Let tests and notebooks keep their runs in a temporary folder, never in the user's runs/."""
+    keep_runs_apart(config)
     torch.set_num_threads(1)  # the tests' networks are small: on a busy machine more threads wait for each other
-    if not os.environ.get("MNIST_RUNS_DIR"):
-        folder = tempfile.mkdtemp(prefix="mnist-runs-")
-        os.environ["MNIST_RUNS_DIR"] = folder
-        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 @pytest.fixture(autouse=True)

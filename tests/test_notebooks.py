@@ -208,6 +208,8 @@ def test_lesson_1_says_what_the_pixels_show(sample):
     steps = torch.cat([pixels.diff(dim=dim).abs().flatten() for dim in (2, 3)])
     edges = steps[steps > 0]
     assert 0 < (edges == 255).float().mean() < 0.02, "0 and 255 are neighbours in few places"
+    at_once = [(pixels.diff(dim=dim).abs() == 255).flatten(1).any(dim=1) for dim in (2, 3)]
+    assert 0.4 < (at_once[0] | at_once[1]).float().mean() < 0.6, "in about half of the images at least one"
 
 
 def test_lesson_2_says_what_its_stills_show():

@@ -1,0 +1,23 @@
+"""What pytest does with the notebooks: keep their runs apart, and compare their outputs with the stored ones."""
+import functools
+import sys
+from pathlib import Path
+
+from nbval.plugin import IPyNbCell
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from own_runs import keep_runs_apart
+from stored_outputs import compare_cell
+
+
+def pytest_configure(config):
+    keep_runs_apart(config)
+
+
+def pytest_collection_modifyitems(items):
+    """Let nbval, which runs the cells of the notebooks, compare their outputs in our way (see stored_outputs.py)."""
+    for item in items:
+        if isinstance(item, IPyNbCell):
+            item.options["check"] = True
+            item.compare_outputs = functools.partial(compare_cell, item)
