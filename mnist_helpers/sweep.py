@@ -3,6 +3,7 @@ import argparse
 import dataclasses
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
@@ -69,7 +70,7 @@ def grid() -> list[Setting]:
         *(Setting(optimizer="AdamW", weight_decay=decay, seed=seed) for decay in (1e-2, 1e-1) for seed in range(FEW)),
         *settings(FAR, SOME),
         *(Setting(dropout, 0.0, network="wide", seed=seed) for seed in range(FEW) for dropout in (0.0, 0.5)),
-        *settings(rest, FEW),
+        *(setting for point in rest for setting in settings([point], FEW)),
     ]
 
 
@@ -284,6 +285,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = command_line().parse_args(arguments)
     wanted = [setting for setting in grid()
               if setting.train_size in options.train_sizes and setting.seed < options.seeds]
+    warnings.filterwarnings("ignore", category=UserWarning, module="joblib")  # after Ctrl+C, on runs cut short
     status = 0
     try:
         try:

@@ -524,7 +524,7 @@ def test_full_mnist_has_its_known_mean_pixel(full):
     assert float(total / (60_000 * 784)) == pytest.approx(0.1307, abs=5e-5)
 
 
-# ---------------------------------------------------------------- smaller training sets and fingerprints
+# ---------------------------------------------------------------- smaller training sets, other splits, fingerprints
 
 
 def test_with_train_size_keeps_the_first_training_images(sample):
@@ -541,6 +541,31 @@ def test_with_train_size_keeps_validation_and_test_whole(sample):
 def test_with_train_size_refuses_sizes_that_cannot_be(sample, size):
     with pytest.raises(ValueError, match=rf"from 1 to 3000.*got {size}$"):
         sample.with_train_size(size)
+
+
+def test_with_split_0_is_the_split_that_was_loaded(sample):
+    assert sample.with_split(0) is sample
+
+
+def rows_of(*datasets):
+    """The bytes of each image with its label, sorted."""
+    return sorted(image.numpy().tobytes() + bytes([label]) for dataset in datasets for image, label in dataset)
+
+
+def test_another_split_keeps_all_images_with_their_labels_and_shares_none(sample):
+    other = sample.with_split(1)
+    assert rows_of(other.train, other.valid) == rows_of(sample.train, sample.valid)
+    assert not set(rows_of(other.train)) & set(rows_of(other.valid))
+
+
+def test_another_split_keeps_sizes_source_and_test_images(sample):
+    other = sample.with_split(1)
+    assert str(other) == str(sample) and other.test is sample.test
+
+
+def test_each_seed_has_its_own_split(sample):
+    first, again, second = (rows_of(sample.with_split(seed).valid) for seed in (1, 1, 2))
+    assert first == again and first != second and first != rows_of(sample.valid)
 
 
 def altered(mnist, part, tensor, change):

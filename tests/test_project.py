@@ -25,7 +25,10 @@ MAY_IMPORT = {
     "predictions": {"data", "training"},
     "runs": {"data", "model", "training"},
     "plots": {"predictions", "training"},
+    "ledger": set(),
+    "sweep": {"data", "ledger", "model", "predictions", "runs", "training", "sweep"},  # itself, to have a name
     "widgets": {"data", "model", "training", "predictions", "runs", "plots"},
+    "ledger_widgets": {"data", "ledger", "plots", "training", "widgets"},
 }
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -86,6 +89,11 @@ def test_what_a_module_imports_is_declared(declared, module):
     assert others <= set(declared)
 
 
+def test_the_ledger_is_not_ignored_and_so_goes_into_the_package():
+    ledger = "mnist_helpers/ledger.csv.gz"  # hatchling packs what lies in the folder, without what git ignores
+    assert subprocess.run(["git", "check-ignore", "--no-index", "-q", ledger], cwd=ROOT).returncode != 0
+
+
 # ---------------------------------------------------------------- imports
 
 
@@ -117,8 +125,11 @@ def test_a_module_imports_only_the_siblings_below_it(module):
     assert siblings(module) <= MAY_IMPORT[module]
 
 
-@pytest.mark.parametrize("package, users", [("matplotlib", {"plots", "widgets"}), ("ipywidgets", {"widgets"})])
-def test_drawing_and_widgets_are_imported_in_their_modules_only(package, users):
+@pytest.mark.parametrize("package, users", [
+    ("matplotlib", {"plots", "widgets", "ledger_widgets"}), ("ipywidgets", {"widgets", "ledger_widgets"}),
+    ("joblib", {"sweep"}), ("distributed", {"sweep"}),
+])
+def test_drawing_widgets_and_parallel_work_are_imported_in_their_modules_only(package, users):
     assert {module for module in TREES if package in imported(module)} <= users
 
 
@@ -127,7 +138,7 @@ def test_importing_the_package_loads_neither_widgets_nor_jupyter():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "mnist_helpers" in loaded
-    assert not loaded & {"ipywidgets", "jupyterlab", "notebook", "IPython"}
+    assert not loaded & {"ipywidgets", "jupyterlab", "notebook", "IPython", "distributed"}
 
 
 # ---------------------------------------------------------------- functions
