@@ -59,7 +59,7 @@ def guess(question: str, measured: pd.Series, low: float, high: float, *, step: 
 
     `measured`: one value for each seed, at least two. Controls: `guess` (from `low` to `high`) and `committed`, a
     button: pressed once, it fixes the guess and shows the measured values, their mean and its 95 % interval.
-    Raises ValueError for fewer than two values or missing ones, `low` not below `high`, or steps that do not lead there.
+    Raises ValueError for fewer than two values, a missing one, `low` not below `high`, or steps that do not lead there.
     """
     return Guess(question, measured, low, high, step, unit)
 
@@ -142,7 +142,7 @@ class LedgerExplorer(LivePanel):
             ax.set_title(f"{quantity.capitalize()}, {measured}", y=1)  # to find the place of a title takes long
             if rows is not None:
                 draw_measured(ax, rows, quantity)
-            if live is not None:
+            if live is not None and live.epochs:
                 draw_live(ax, live, quantity)
             ax.locator_params(nbins=4)  # ticks take most of the time of a redraw
         if axes[1].lines:
@@ -166,8 +166,8 @@ class LedgerExplorer(LivePanel):
         seed = 0 if rows is None else int(rows["seed"].max()) + 1
         epochs = self.epochs[point["train_size"]]
         if point["train_size"] > len(self.data.train):
-            self.problem.value = (f"<b>To train this one takes {point['train_size']:,} training images, and here are only "
-                                  f"{len(self.data.train):,}. Choose fewer images, or load full MNIST.</b>")
+            self.problem.value = (f"<b>To train this one takes {point['train_size']:,} training images, and here are "
+                                  f"only {len(self.data.train):,}. Choose fewer images, or load full MNIST.</b>")
             return
         data = self.data.with_split(seed).with_train_size(point["train_size"])
         loaders = {"train": make_loader(data.train, 1024), "valid": make_loader(data.valid, 1024)}

@@ -2,6 +2,7 @@
 
 The lessons look as they do by `plt.style.use("mnist_helpers.lesson")`, a style file beside this module.
 """
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -154,8 +155,9 @@ def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> 
             ax.errorbar(row.mean, settings.index(row.setting), xerr=row.half, fmt="o", markersize=10, capsize=6,
                         color="black", markerfacecolor="black" if clear else "white", elinewidth=2.5)
         ax.axvline(0, color="gray", linestyle=":")
-        ax.set(title=measure, yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
-        ax.locator_params(axis="x", nbins=4)
+        ax.set(yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
+        ax.set_title("\n".join(textwrap.wrap(measure, 20)))  # four titles in a row would overlap
+        ax.locator_params(axis="x", nbins=3)
         ax.grid(axis="y", visible=False)
     axes[0].set_yticklabels(settings)
     return axes

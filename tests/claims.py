@@ -34,3 +34,55 @@ def size_of_a_saved_run():
     """In kilobytes, rounded to tens."""
     ((kilobytes,),) = stored_numbers("03_training", r"recipe\.pt (\d+) kB")
     return round(kilobytes, -1)
+
+
+def _effect(column, first, second, factor=100):
+    """The mean over seeds of first − second, and half of its 95 % interval; in percentage points by default."""
+    mean, half = ledger.mean_interval(ledger.paired_differences(_runs(), column, first, second))
+    return factor * mean, factor * half
+
+
+def _recipe_against_neither(column, size=48_000, factor=100):
+    neither = {"dropout": 0.0, "weight_decay": 0.0, "train_size": size}
+    return _effect(column, {"train_size": size}, neither, factor)
+
+
+def number_of_runs():
+    return len(_runs())
+
+
+def accuracy_at_48000():
+    return _recipe_against_neither("valid_accuracy")
+
+
+def loss_at_48000():
+    return _recipe_against_neither("valid_loss", factor=1)
+
+
+def gap_at_48000():
+    return _recipe_against_neither("gap")
+
+
+def calibration_at_48000():
+    return _recipe_against_neither("test_calibration_error")
+
+
+def accuracy_at_2000():
+    return _recipe_against_neither("valid_accuracy", 2_000)
+
+
+def accuracy_at_500():
+    return _recipe_against_neither("valid_accuracy", 500)
+
+
+def accuracy_of_too_much_dropout():
+    return _effect("valid_accuracy", {"dropout": 0.7}, {})
+
+
+def first_norm_with_adam():
+    """The first layer's norm with dropout 0.2: without weight decay and with 1e-4."""
+    return tuple(ledger.select(_runs(), weight_decay=decay)["weight_norm_1"].mean() for decay in (0.0, 1e-4))
+
+
+def first_norm_with_adamw():
+    return ledger.select(_runs(), optimizer="AdamW")["weight_norm_1"].mean()

@@ -9,8 +9,11 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
+from mnist_helpers.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
+
 PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions"]
+LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
+           "06_regularization_lab"]
 MIRROR = "mirrors:"
 
 
@@ -84,7 +87,7 @@ def test_what_the_lessons_are_about_is_shown_once():
     shown = [dotted for _, _, dotted in mirrors()]
     assert len(shown) == len(set(shown))
     needed = ["model.MNISTNet", "training.train_step", "training.train_epoch", "training.evaluate", "runs.train_run",
-              "data.split_train_valid", "data.make_loader"]
+              "data.split_train_valid", "data.make_loader", "ledger.paired_differences", "ledger.mean_interval"]
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
 
@@ -269,3 +272,100 @@ def test_lesson_5_reaches_what_the_text_names():
         "05_predictions", r"test accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%")
     assert 97 <= accuracy <= 98
     assert low < accuracy < high
+
+
+NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
+DROPOUT_ALONE, DECAY_ALONE, BOTH = {"weight_decay": 0.0}, {"dropout": 0.0}, {}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """The ledger's runs after their last epoch."""
+    return last_epochs(load_ledger())
+
+
+def effect(runs, column, size, change):
+    """Where the interval of the paired differences to "neither" lies: -1 below zero, 1 above, 0 around it; the mean."""
+    sized = {"train_size": size}
+    mean, half = mean_interval(paired_differences(runs, column, {**change, **sized}, {**NEITHER, **sized}))
+    return (0 if abs(mean) <= half else 1 if mean > 0 else -1), mean
+
+
+def test_lesson_6_says_what_the_ledger_shows_at_full_size(runs):
+    for change in (DROPOUT_ALONE, BOTH):
+        sign, mean = effect(runs, "valid_accuracy", 48_000, change)
+        assert sign == 1 and 0.0005 < mean < 0.0025, "one or two tenths of a point"
+    assert effect(runs, "valid_accuracy", 48_000, DECAY_ALONE)[0] == 0
+    for change in (DROPOUT_ALONE, DECAY_ALONE, BOTH):
+        for column in ("valid_loss", "gap", "test_calibration_error"):
+            assert effect(runs, column, 48_000, change)[0] == -1
+
+
+def test_lesson_6_says_what_the_ledger_shows_with_fewer_images(runs):
+    sizes = (500, 2_000, 10_000, 48_000)
+    gaps = [select(runs, train_size=size)["gap"].mean() for size in sizes]
+    assert gaps == sorted(gaps, reverse=True), "the gap is the largest with 500 images"
+    for change in (DROPOUT_ALONE, DECAY_ALONE, BOTH):
+        assert effect(runs, "valid_accuracy", 500, change)[0] == 0
+    assert effect(runs, "test_calibration_error", 500, DROPOUT_ALONE)[0] == 1
+    gains = {size: effect(runs, "valid_accuracy", size, BOTH)[1] for size in sizes}
+    assert max(gains, key=gains.get) == 2_000 and gains[10_000] < gains[2_000] > gains[48_000]
+    assert effect(runs, "valid_accuracy", 2_000, DROPOUT_ALONE)[0] == 1
+    assert effect(runs, "valid_accuracy", 2_000, DECAY_ALONE)[0] == 0
+    for size in (10_000, 48_000):
+        assert all(effect(runs, column, size, BOTH)[0] == -1
+                   for column in ("valid_loss", "gap", "test_calibration_error"))
+
+
+def test_lesson_6_says_what_too_much_does(runs):
+    def step(column, size):
+        mean, half = mean_interval(paired_differences(
+            runs, column, {"dropout": 0.7, "train_size": size}, {"train_size": size}))
+        return 0 if abs(mean) <= half else 1 if mean > 0 else -1
+
+    signs = {size: (step("train_loss", size), step("valid_loss", size), step("valid_accuracy", size))
+             for size in (500, 2_000, 10_000, 48_000)}
+    assert signs == {500: (1, -1, 0), 2_000: (1, 0, -1), 10_000: (1, 1, -1), 48_000: (1, 1, -1)}
+    few, far = [select(runs, dropout=rate)["gap"].mean() for rate in (0.2, 0.7)]
+    assert far < few, "a smaller gap, though both curves are worse"
+
+
+def test_lesson_6_says_what_weight_decay_does(runs):
+    def norm(**settings):
+        return select(runs, **settings)["weight_norm_1"].mean()
+
+    assert 0.5 < norm(weight_decay=1e-4) / norm(weight_decay=0.0) < 0.6, "little more than half"
+    assert norm(weight_decay=1e-3) / norm(weight_decay=0.0) < 1 / 3
+    accuracies = [select(runs, weight_decay=decay)["valid_accuracy"].mean() for decay in (0.0, 1e-4, 1e-3)]
+    assert min(accuracies) == accuracies[-1]
+    assert norm(optimizer="AdamW") == pytest.approx(norm(weight_decay=0.0), rel=0.01)
+    assert norm(optimizer="AdamW", weight_decay=0.1) == pytest.approx(norm(), rel=0.05)
+
+
+def test_lesson_6_says_what_its_solutions_print(runs):
+    scaled = [mean_interval(paired_differences(runs, column, {"pixels": "standardized"}, {}))
+              for column in ("valid_loss", "valid_accuracy")]
+    (loss, loss_half), (accuracy, accuracy_half) = scaled
+    assert loss_half < loss < 2 * loss_half and abs(accuracy) < accuracy_half
+    pairs = paired_differences(runs, "valid_loss", {}, NEITHER)
+    halves = [mean_interval(pairs.iloc[:number])[1] for number in range(2, len(pairs) + 1)]
+    assert mean_interval(pairs.iloc[:2])[0] < -halves[0]
+    assert halves[1] > 4 * halves[0] and max(halves[3:]) < 1.5 * min(halves[3:])
+    ledger = load_ledger()
+    best = ledger.loc[ledger.groupby(SETTINGS)["valid_loss"].idxmin()]
+    for size in (500, 2_000, 10_000, 48_000):
+        change = {"train_size": size}
+        early, half = mean_interval(paired_differences(best, "valid_loss", change, {**NEITHER, **change}))
+        late, _ = mean_interval(paired_differences(runs, "valid_loss", change, {**NEITHER, **change}))
+        assert late < early < -half, "it helps, and by less than after the last epoch"
+
+
+def test_lesson_6_says_what_width_does(runs):
+    def step(column, **net):
+        return mean_interval(paired_differences(runs, column, {**net, "dropout": 0.5}, {**net, "dropout": 0.0}))
+
+    (loss, loss_half), (accuracy, accuracy_half) = step("valid_loss"), step("valid_accuracy")
+    assert loss > loss_half and accuracy < -accuracy_half, "too much for MNISTNet"
+    wide = {"network": "wide", "weight_decay": 0.0}
+    (loss, loss_half), (accuracy, accuracy_half) = step("valid_loss", **wide), step("valid_accuracy", **wide)
+    assert loss < -loss_half and accuracy_half < accuracy < 1.5 * accuracy_half, "it only just leaves out zero"

@@ -3,6 +3,7 @@ import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_hex, to_rgba
@@ -13,6 +14,7 @@ from mnist_helpers.plots import (
     WRONG,
     plot_calibration,
     plot_confusion_matrix,
+    plot_differences,
     plot_digits,
     plot_history,
     plot_predictions,
@@ -23,6 +25,11 @@ from mnist_helpers.training import History
 
 STYLE = "mnist_helpers.lesson"
 SHARES = torch.tensor([0.5, 0.3, 0.1, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
+
+DIFFERENCES = pd.DataFrame([
+    ["accuracy", "dropout", 0.3, 0.1], ["accuracy", "decay", -0.2, 0.3], ["accuracy", "both", -0.5, 0.4],
+    ["calibration error (points)", "dropout", 2.0, 2.0], ["calibration error (points)", "both", -7.0, 6.9],
+], columns=["measure", "setting", "mean", "half"])
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +63,7 @@ PLOTS = {
     "probabilities": (lambda p, h, axes: plot_probabilities(SHARES, 2, ax=axes), ()),
     "confusion_matrix": (lambda p, h, axes: plot_confusion_matrix(p, ax=axes), ()),
     "calibration": (lambda p, h, axes: plot_calibration(p, ax=axes), ()),
+    "differences": (lambda p, h, axes: plot_differences(DIFFERENCES, axes=axes), (1, 2)),
 }
 EACH_PLOT = pytest.mark.parametrize("draw, shape", PLOTS.values(), ids=PLOTS)
 
@@ -363,3 +371,62 @@ def test_the_diagonal_is_where_confidence_and_accuracy_agree(predictions):
 def test_the_axes_of_the_calibration_are_named(predictions):
     ax = plot_calibration(predictions)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("confidence (mean of the group)", "accuracy")
+
+
+# ---------------------------------------------------------------- plot_differences
+
+
+def points_of(ax):
+    """{height: (mean, low end, high end, marker full)} of the errorbars."""
+    points = {}
+    for container in ax.containers:
+        (mark, _, (bar,)) = container.lines
+        (x,), (y,) = mark.get_data()
+        (low, _), (high, _) = bar.get_segments()[0]
+        points[int(y)] = (x, low, high, to_hex(mark.get_markerfacecolor()) == to_hex(mark.get_markeredgecolor()))
+    return points
+
+
+def test_each_difference_stands_in_the_line_of_its_setting_with_its_interval():
+    accuracy, calibration = [points_of(ax) for ax in plot_differences(DIFFERENCES)]
+    for points, measure in ((accuracy, "accuracy"), (calibration, "calibration error (points)")):
+        rows = DIFFERENCES[DIFFERENCES["measure"] == measure].set_index("setting")
+        assert set(points) == {["dropout", "decay", "both"].index(setting) for setting in rows.index}
+        for setting, row in rows.iterrows():
+            found = points[["dropout", "decay", "both"].index(setting)][:3]
+            assert found == pytest.approx((row["mean"], row["mean"] - row["half"], row["mean"] + row["half"]))
+
+
+def test_a_marker_is_full_where_the_interval_leaves_out_zero():
+    accuracy, calibration = [points_of(ax) for ax in plot_differences(DIFFERENCES)]
+    assert {line: full for line, (*_, full) in accuracy.items()} == {0: True, 1: False, 2: True}
+    assert {line: full for line, (*_, full) in calibration.items()} == {0: False, 2: True}
+
+
+def test_the_settings_are_named_from_above_and_once():
+    first, second = plot_differences(DIFFERENCES)
+    assert [text.get_text() for text in first.get_yticklabels()] == ["dropout", "decay", "both"]
+    assert "".join(text.get_text() for text in second.get_yticklabels()) == ""
+    for ax in (first, second):
+        assert ax.get_ylim()[0] > 2 and ax.get_ylim()[1] < 0 and list(ax.get_yticks()) == [0, 1, 2]
+
+
+def test_a_dotted_line_marks_no_difference_in_each_picture():
+    for ax in plot_differences(DIFFERENCES):
+        assert [list(line.get_xdata()) for line in ax.lines if line.get_linestyle() == ":"] == [[0, 0]]
+
+
+def test_titles_and_numbers_of_the_differences_have_room():
+    table = pd.concat([DIFFERENCES.assign(measure=f"{name} (points)", mean=DIFFERENCES["mean"] * scale, half=scale)
+                       for name, scale in (("accuracy", 1), ("loss", 0.007), ("gap", 0.2), ("calibration error", 0.1))])
+    with plt.style.context(STYLE):
+        axes = plot_differences(table)
+        figure = axes[0].figure
+        figure.canvas.draw()
+        titles = [ax.title.get_window_extent() for ax in axes]
+        assert all(left.x1 < right.x0 for left, right in zip(titles, titles[1:])) and titles[-1].x1 <= figure.bbox.x1
+        for ax in axes:
+            boxes = [text.get_window_extent() for text in ax.get_xticklabels()]
+            low, high = ax.bbox.x0 - 1, ax.bbox.x1 + 1
+            boxes = [box for box in boxes if low <= (box.x0 + box.x1) / 2 <= high]
+            assert len(boxes) >= 2 and all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))

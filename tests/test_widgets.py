@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
-from ipywidgets import Button, Dropdown, IntSlider, Play
+from ipywidgets import Button, Dropdown, IntSlider, Play, ToggleButton
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from PIL import Image
@@ -24,12 +24,15 @@ from scipy.stats import binom
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import runs, widgets
+from mnist_helpers.data import make_loader
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.plots import COLORS
 from mnist_helpers.runs import train_run
+from mnist_helpers.sweep import Setting, train_setting
 from mnist_helpers.training import History, Metrics, evaluate, set_seed
 from mnist_helpers.widgets import (
     Curve,
+    LivePanel,
     LivePicture,
     Panel,
     TrainingLab,
@@ -1305,3 +1308,125 @@ def test_the_curves_are_the_shares_of_answers_and_of_wrong_ones(explorer, sure):
 def test_no_predictions_at_all_cannot_be_explored(sure):
     with pytest.raises(ValueError, match="no predictions to explore"):
         prediction_explorer(sure[:0])
+
+
+# ---------------------------------------------------------------- what other modules build on
+
+
+@pytest.mark.parametrize("points", [1, 2, 10])
+def test_a_curve_has_as_many_points_an_epoch_as_asked_for(small, points):
+    settings = {"dropout": 0.5, "weight_decay": 1e-4, "size": 300, "seed": 0, "epochs": 2}
+    *_, curve = train_by_steps(small, **settings, points=points)
+    steps_of_an_epoch = 10
+    assert curve.epochs == [step / steps_of_an_epoch for step in range(0, 21, steps_of_an_epoch // points)]
+    assert len(curve.train) == len(curve.valid) == 2 * points + 1
+    assert equal_weights(curve.model, train(small, epochs=2).model), "measuring changed the training"
+
+
+@pytest.mark.parametrize("dropout, seed", [(0.0, 0), (0.5, 0), (0.2, 3)])
+def test_a_run_by_steps_is_to_the_last_bit_the_sweeps(sample, dropout, seed):
+    rows = train_setting(Setting(dropout, 1e-3, train_size=96, epochs=2, seed=seed), sample)
+    data = sample.with_split(seed)
+    *_, curve = train_by_steps(data, dropout=dropout, weight_decay=1e-3, size=96, seed=seed, epochs=2, points=1)
+    layers = [parameter for parameter in curve.model.parameters() if parameter.ndim == 2]
+    for number, weights in enumerate(layers, start=1):
+        assert weights.norm().item() == rows[f"weight_norm_{number}"].iloc[-1]
+    assert evaluate(curve.model, make_loader(data.valid, 1024)).loss == rows["valid_loss"].iloc[-1]
+
+
+@pytest.fixture
+def switch():
+    """A panel with a button that stays pressed."""
+    return Panel({"on": ToggleButton(False)}, lambda figure, on: "on" if on else "off", (2, 1))
+
+
+def test_a_still_of_a_button_pressed_or_not(switch):
+    assert [switch.still(on=on).words for on in (True, False)] == ["on", "off"]
+    assert switch.text.value == "off"
+
+
+@pytest.mark.parametrize("value", ["yes", None, 0, 1])
+def test_a_button_is_pressed_or_not_and_nothing_else(switch, value):
+    with pytest.raises(ValueError, match=f"on must be True or False, got {value!r}"):
+        switch.still(on=value)
+
+
+class Counter(LivePanel):
+    """The smallest live panel: it counts to the number of its slider; 13 is an error."""
+
+    def __init__(self):
+        self.count = 0
+        super().__init__({"number": IntSlider(5, 0, 20)}, self.say, (2, 1), "Count")
+
+    def say(self, figure, number):
+        return f"{self.count} of {number}"
+
+    def pieces(self):
+        for self.count in range(1, self.values["number"] + 1):
+            if self.count == 13:
+                raise ArithmeticError("no 13")
+            self.show()
+            yield
+
+
+@pytest.fixture
+def counter(monkeypatch):
+    """A panel that lets others have their turn after each number."""
+    monkeypatch.setattr(widgets, "time", SimpleNamespace(perf_counter=itertools.count(1).__next__))
+    return Counter()
+
+
+async def counted_to(counter, number):
+    while counter.count < number:
+        await asyncio.sleep(0)
+
+
+def test_a_live_panel_has_its_buttons_beside_its_controls(counter):
+    assert counter.start_button.description == "Count"
+    assert counter.children[0].children == (counter.controls["number"], counter.start_button, counter.stop_button)
+    assert counter.stop_button.disabled and not counter.running
+
+
+def test_a_live_panel_works_through_its_pieces(counter):
+    play(counter.train(number=7))
+    assert words_of(counter) == "7 of 7" and problem_of(counter) == ""
+    assert counter.stop_button.disabled and not counter.running
+
+
+def test_a_live_panel_without_any_piece_ends_at_once(counter):
+    play(counter.train(number=0))
+    assert counter.count == 0 and counter.stop_button.disabled and not counter.running
+
+
+def test_a_live_panel_stops_in_the_middle(counter):
+    async def stop():
+        counter.start_button.click()
+        await counted_to(counter, 2)
+        before = counter.running, counter.stop_button.disabled
+        counter.stop_button.click()
+        await asyncio.sleep(0.05)
+        return before
+
+    assert play(stop()) == (True, False)
+    assert 2 <= counter.count < 5 and not counter.running and counter.stop_button.disabled
+
+
+def test_a_live_panel_started_again_begins_anew(counter):
+    seen = []
+
+    async def start_twice():
+        counter.start_button.click()
+        await counted_to(counter, 3)
+        counter.text.observe(lambda change: seen.append(change.new), "value")
+        counter.start_button.click()
+        await end_of(counter)
+
+    play(start_twice())
+    assert seen == [f"{count} of 5" for count in range(1, 6)]
+
+
+def test_an_error_in_a_live_panel_is_shown_and_goes_with_the_next_start(counter):
+    play(counter.train(number=20))
+    assert "ArithmeticError: no 13" in problem_of(counter) and counter.stop_button.disabled
+    play(counter.train(number=3))
+    assert problem_of(counter) == "" and words_of(counter) == "3 of 3"

@@ -10,6 +10,8 @@ import time
 import torch
 
 from mnist_helpers import load_mnist, predict, train_run
+from mnist_helpers.ledger import last_epochs, load_ledger, select
+from mnist_helpers.ledger_widgets import guess, ledger_explorer
 from mnist_helpers.widgets import curve_reader, digit_browser, dropout_microscope, prediction_explorer, training_lab
 
 
@@ -17,15 +19,22 @@ def redraws(data):
     """Milliseconds from a changed value to the finished picture: median and largest of 20."""
     run = train_run(data.with_train_size(1000), epochs=5, progress=False)
     weights = [torch.randn(128, 784) for _ in run.history.epochs]
+    ledger = load_ledger()
+    losses = select(last_epochs(ledger))["valid_loss"]
     panels = {
         "digit_browser": (digit_browser(data.train), "row"),
         "dropout_microscope": (dropout_microscope(run.model, data.valid), "rate"),
         "curve_reader": (curve_reader(run.history, weights), "epoch"),
         "prediction_explorer": (prediction_explorer(predict(run.model, data.test)), "threshold"),
+        "guess": (guess("What is the recipe's validation loss?", losses, 0, 1), "guess"),
+        "explorer, dropout": (ledger_explorer(ledger, data), "dropout"),
+        "explorer, images": (ledger_explorer(ledger, data), "train_size"),
     }
     for name, (panel, control) in panels.items():
         slider, times = panel.controls[control], []
-        for value in itertools.islice(itertools.cycle((slider.min, slider.max)), 20):
+        ends = slider.options[::len(slider.options) - 1] if hasattr(slider, "options") else (slider.min, slider.max)
+        for end in itertools.islice(itertools.cycle(ends), 20):
+            value = end[1] if isinstance(end, tuple) else end
             started = time.perf_counter()
             slider.value = value
             times.append(1000 * (time.perf_counter() - started))

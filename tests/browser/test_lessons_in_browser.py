@@ -5,7 +5,8 @@ import time
 import pytest
 from lab_pages import SCREENSHOTS, PanelOnPage
 
-LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions"]
+LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
+           "06_regularization_lab"]
 EACH_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
 
 
@@ -14,10 +15,11 @@ def in_lesson(name):
 
 
 PANELS = {"01_data_loading": "browser", "02_architecture": "microscope", "03_training": "lab", "04_curves": "reader",
-          "05_predictions": "explorer"}
+          "05_predictions": "explorer", "06_regularization_lab": "explorer"}
 SLIDERS = {"01_data_loading": ["position", "row", "column"], "02_architecture": ["digit", "dropout rate"],
            "03_training": ["dropout rate", "weight decay", "seed"], "04_curves": ["epoch"],
-           "05_predictions": ["threshold"]}
+           "05_predictions": ["threshold"],
+           "06_regularization_lab": ["dropout rate", "weight decay", "images"]}
 
 
 @EACH_LESSON
@@ -265,6 +267,108 @@ def test_stop_keeps_what_is_there(lesson):
     assert lesson.errors == []
 
 
+def the_answer_is_hidden(panel):
+    return "Press the button" in panel.words() and "Measured" not in panel.node.inner_text()
+
+
+@in_lesson("06_regularization_lab")
+def test_a_guess_by_keyboard_and_only_then_the_answer(lesson):
+    panel = lesson.panel("recipe_guess")
+    ends = {}
+    for key in ("Home", "End"):
+        panel.press("your guess", key)
+        ends[key] = panel.settle()
+        assert the_answer_is_hidden(panel)
+    assert ends["Home"][0] != ends["End"][0]
+    panel.press("your guess", "Home", *["ArrowRight"] * 5)
+    before = panel.settle()
+    number = panel.values()["guess"]
+    assert f"Your guess: {number:g}" in before[1] and number == pytest.approx(
+        lesson.ask("recipe_guess.controls['guess'].min + 5 * recipe_guess.controls['guess'].step"))
+    panel.node.get_by_role("button", name="This is my guess").focus()
+    lesson.page.keyboard.press("Enter")
+    wait_for_words(panel, "Measured:")
+    after = panel.settle()
+    lesson.screenshot("guess")
+    assert after[0] != before[0] and f"Your guess: {number:g}" in after[1]
+    assert lesson.errors == []
+
+
+@in_lesson("06_regularization_lab")
+def test_a_guess_by_mouse_stands_even_after_a_double_click(lesson):
+    panel = lesson.panel("few_guess")
+    for share in (-0.2, 1.2):
+        panel.drag("your guess", [0.5, share])
+        panel.settle()
+        assert the_answer_is_hidden(panel)
+    number = panel.values()["guess"]
+    assert number == lesson.ask("few_guess.controls['guess'].max")
+    button = panel.node.get_by_role("button", name="This is my guess")
+    button.dblclick()
+    wait_for_words(panel, "Measured:")
+    committed = panel.settle()
+    assert button.is_disabled()
+    panel.drag("your guess", [0.5, -0.2])
+    time.sleep(0.5)
+    assert panel.settle() == committed and panel.values() == {"guess": number, "committed": True}
+    assert lesson.errors == []
+
+
+@in_lesson("06_regularization_lab")
+def test_a_point_of_the_ledger_is_trained_and_stopped(lesson):
+    panel = lesson.panel("explorer")
+    panel.press("images", "Home")
+    measured = panel.settle()
+    assert "500 training images, measured with" in measured[1]
+    train, stop = [panel.node.get_by_role("button", name=name) for name in ("Train this one now", "Stop")]
+    assert stop.is_disabled()
+    train.click()
+    wait_for_words(panel, "Live, with seed")
+    wait_for_words(panel, "epoch 2.")
+    stop.click()
+    until = time.time() + 20
+    while lesson.ask("explorer.running"):
+        assert time.time() < until
+        time.sleep(0.1)
+    stopped = panel.settle()
+    lesson.screenshot("live")
+    assert stopped[0] != measured[0] and "this one was not" in stopped[1] and stop.is_disabled()
+    panel.press("images", "ArrowRight")
+    assert "Live" not in panel.settle()[1]
+    panel.press("images", "ArrowLeft")
+    assert panel.settle() == stopped, "the curve is lost when one returns"
+    assert lesson.errors == []
+
+
+@in_lesson("06_regularization_lab")
+def test_a_moved_slider_ends_the_live_run(lesson):
+    panel = lesson.panel("explorer")
+    panel.press("images", "Home")
+    panel.settle()
+    panel.node.get_by_role("button", name="Train this one now").focus()
+    lesson.page.keyboard.press("Enter")
+    wait_for_words(panel, "Live, with seed")
+    panel.press("images", "ArrowRight")
+    wait_for_words(panel, "2,000 training images")
+    panel.settle()
+    assert not lesson.ask("explorer.running") and lesson.errors == []
+
+
+@in_lesson("06_regularization_lab")
+def test_more_images_than_the_sample_has_are_asked_for_in_a_sentence(lesson):
+    panel = lesson.panel("explorer")
+    panel.press("images", "End")
+    panel.settle()
+    panel.node.get_by_role("button", name="Train this one now").click()
+    sentence = panel.node.get_by_text("Choose fewer images, or load full MNIST").first
+    sentence.wait_for()
+    lesson.screenshot("too_few_images")
+    assert "Traceback" not in panel.node.inner_text()
+    panel.press("images", "Home")
+    sentence.wait_for(state="detached")
+    panel.settle()
+
+
 @in_lesson("05_predictions")
 def test_all_works_again_after_a_restart_of_the_kernel(lesson):
     lesson.page.evaluate("() => { void jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart() }")
@@ -361,14 +465,17 @@ def test_the_slides_fill_other_screens(lesson, slides):
 
 @EACH_LESSON
 def test_the_slider_works_in_the_slides(lesson, slides):
-    for _ in range(80):
-        if slides.locator("section.present > section.present .widget-vbox img").count():
+    label = SLIDERS[lesson.name][0]
+    found = slides.locator("section.present > section.present .widget-vbox",
+                           has=slides.locator(".widget-label", has_text=label))
+    for _ in range(150):
+        if found.locator("img").count():
             break
         slides.keyboard.press("Space")
         slides.wait_for_timeout(150)
-    node = slides.locator("section.present > section.present .widget-vbox").first
+    node = found.first
     node.locator("img").first.wait_for()
-    panel, label = PanelOnPage(lesson, node, PANELS[lesson.name]), SLIDERS[lesson.name][0]
+    panel = PanelOnPage(lesson, node, PANELS[lesson.name])
     panel.page = slides
     panel.drag(label, [0.5, -0.2])
     low = panel.settle()
