@@ -75,6 +75,19 @@ def accuracy_at_500():
     return _recipe_against_neither("valid_accuracy", 500)
 
 
+def accuracy_at_500_stopped_early():
+    """As accuracy_at_500, but in the epoch with the lowest validation loss of each run."""
+    table = ledger.load_ledger()
+    best = table.loc[table.groupby(ledger.SETTINGS)["valid_loss"].idxmin()]
+    neither = {"dropout": 0.0, "weight_decay": 0.0, "train_size": 500}
+    mean, half = ledger.mean_interval(ledger.paired_differences(best, "valid_accuracy", {"train_size": 500}, neither))
+    return 100 * mean, 100 * half
+
+
+def accuracy_of_much_weight_decay():
+    return _effect("valid_accuracy", {"weight_decay": 1e-3}, {})
+
+
 def accuracy_of_too_much_dropout():
     return _effect("valid_accuracy", {"dropout": 0.7}, {})
 
