@@ -19,7 +19,7 @@ PANELS = {"01_data_loading": "browser", "02_architecture": "microscope", "03_tra
 SLIDERS = {"01_data_loading": ["position", "row", "column"], "02_architecture": ["digit", "dropout rate"],
            "03_training": ["dropout rate", "weight decay", "seed"], "04_curves": ["epoch"],
            "05_predictions": ["threshold"],
-           "06_regularization_lab": ["dropout rate", "weight decay", "images"]}
+           "06_regularization_lab": ["weight decay", "dropout rate", "images"]}
 
 
 @EACH_LESSON
@@ -324,13 +324,14 @@ def test_a_point_of_the_ledger_is_trained_and_stopped(lesson):
     assert stop.is_disabled()
     train.click()
     wait_for_words(panel, "Live, with seed")
-    wait_for_words(panel, "epoch 2.")
+    wait_for_words(panel, "this one was not")  # now there is a point to see
     stop.click()
     until = time.time() + 20
     while lesson.ask("explorer.running"):
         assert time.time() < until
         time.sleep(0.1)
     stopped = panel.settle()
+    assert "epoch 100.0 of 100" not in stopped[1], "it ran to its end"
     lesson.screenshot("live")
     assert stopped[0] != measured[0] and "this one was not" in stopped[1] and stop.is_disabled()
     panel.press("images", "ArrowRight")
