@@ -317,7 +317,8 @@ def test_a_guess_by_mouse_stands_even_after_a_double_click(lesson):
 @in_lesson("06_regularization_lab")
 def test_a_point_of_the_ledger_is_trained_and_stopped(lesson):
     panel = lesson.panel("explorer")
-    panel.press("images", "Home")
+    for label in ("dropout rate", "weight decay", "images"):
+        panel.press(label, "Home")
     measured = panel.settle()
     assert "500 training images, measured with" in measured[1]
     train, stop = [panel.node.get_by_role("button", name=name) for name in ("Train this one now", "Stop")]
