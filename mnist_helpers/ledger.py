@@ -135,8 +135,12 @@ def select(table: pd.DataFrame, **settings: object) -> pd.DataFrame:
             raise ValueError(f"there is no setting {name!r} to select by, only {', '.join(RECIPE)}")
         if value not in set(table[name]):
             raise ValueError(f"no run has {name} {value!r}, there are {sorted(set(table[name]))}")
-    wanted = {**RECIPE, **settings}
-    return table[(table[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+    return matching(table, {**RECIPE, **settings})
+
+
+def matching(table: pd.DataFrame, settings: dict) -> pd.DataFrame:
+    """The rows with these settings and any others."""
+    return table[(table[list(settings)] == pd.Series(settings)).all(axis=1)]
 
 
 def paired_differences(runs: pd.DataFrame, column: str, first: dict, second: dict) -> pd.Series:

@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from mnist_helpers.data import MNISTData, make_loader
-from mnist_helpers.ledger import RECIPE, last_epochs, mean_interval
+from mnist_helpers.ledger import RECIPE, last_epochs, matching, mean_interval
 from mnist_helpers.plots import COLORS, LABELS
 from mnist_helpers.training import evaluate
 from mnist_helpers.widgets import WIDE, Curve, LivePanel, OwnRandomNumbers, Panel, train_by_steps
@@ -99,8 +99,7 @@ class LedgerExplorer(LivePanel):
     """The panel of `ledger_explorer`. `live` holds the curves that were trained live, by the sliders' values."""
 
     def __init__(self, ledger: pd.DataFrame, data: MNISTData):
-        others = {name: value for name, value in RECIPE.items() if name not in POINT}
-        runs = ledger[(ledger[list(others)] == pd.Series(others)).all(axis=1)]
+        runs = matching(ledger, {name: value for name, value in RECIPE.items() if name not in POINT})
         if runs.empty:
             raise ValueError("the ledger holds no run of the recipe's network and optimizer: there is nothing to show")
         self.points = {key: rows for key, rows in runs.sort_values(["seed", "epoch"]).groupby(POINT)}
@@ -162,7 +161,8 @@ class LedgerExplorer(LivePanel):
     def pieces(self) -> Iterator[None]:
         """Train the chosen point with a seed that the ledger does not have, measured as the ledger's runs are."""
         point, drawn = self.values, 0.0
-        rows = self.points.get(tuple(point.values()))
+        key = tuple(point[name] for name in POINT)
+        rows = self.points.get(key)
         seed = 0 if rows is None else int(rows["seed"].max()) + 1
         epochs = self.epochs[point["train_size"]]
         if point["train_size"] > len(self.data.train):
@@ -172,8 +172,7 @@ class LedgerExplorer(LivePanel):
         data = self.data.with_split(seed).with_train_size(point["train_size"])
         loaders = {"train": make_loader(data.train, 1024), "valid": make_loader(data.valid, 1024)}
         whole = self.data.source == "full" and len(self.data.train) == RECIPE["train_size"]
-        live = Curve({"seed": seed, "epochs": epochs, "whole": whole})
-        self.live[tuple(point.values())] = live
+        live = self.live[key] = Curve({"seed": seed, "epochs": epochs, "whole": whole})
         settings = {"dropout": point["dropout"], "weight_decay": point["weight_decay"], "size": point["train_size"]}
         for curve in train_by_steps(data, **settings, seed=seed, epochs=epochs, points=1):
             live.done = curve.done
@@ -200,7 +199,7 @@ def axis_limits(rows: pd.DataFrame) -> dict[str, tuple[float, float]]:
 
     A curve may begin outside, as otherwise nothing could be seen of the ends.
     """
-    ends, epochs = rows[rows["epoch"] == rows["epochs"]], rows["epochs"].max()
+    ends, epochs = last_epochs(rows), rows["epochs"].max()
     loss = max(max(rows[name].quantile(0.97), ends[name].max()) for name in ("train_loss", "valid_loss"))
     wrong = 1 - min(min(rows[name].quantile(0.03), ends[name].min()) for name in ("train_accuracy", "valid_accuracy"))
     return {"epoch": (0, 1.02 * epochs), "loss": (0.0, 1.05 * loss), "accuracy": (1 - 1.1 * wrong, 1 + 0.03 * wrong)}
@@ -277,6 +276,6 @@ def describe_live(live: Curve, rows: pd.DataFrame | None) -> str:
         return words + " The ledger's runs were trained and validated on full MNIST, this one was not."
     if live.done < settings["epochs"] or rows is None:
         return words
-    seeds = rows.loc[rows["epoch"] == rows["epochs"], "valid_loss"]
+    seeds = last_epochs(rows)["valid_loss"]
     below = int((seeds < live.valid[-1].loss).sum())
     return words + f" Of the {len(seeds)} measured seeds {below} have a lower validation loss."

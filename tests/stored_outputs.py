@@ -79,9 +79,8 @@ def spread(train_size: int):
 
     The median over all settings that have at least five seeds with so many training images.
     """
-    table = ledger.load_ledger()
-    last = table[(table["epoch"] == table["epochs"]) & (table["train_size"] == train_size)]
-    groups = last.groupby([name for name in ledger.SETTINGS if name != "seed"])
+    last = ledger.last_epochs(ledger.load_ledger())
+    groups = last[last["train_size"] == train_size].groupby([name for name in ledger.SETTINGS if name != "seed"])
     columns = [column for column in QUANTITIES.values() if column in last and column != "seconds"]
     enough = groups.size() >= 5
     deviation, mean = groups[columns].std()[enough], groups[columns].mean()[enough]
