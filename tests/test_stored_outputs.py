@@ -150,8 +150,8 @@ def test_on_the_sample_only_what_is_the_same_everywhere_is_compared():
 def test_the_spread_is_the_median_over_settings_with_five_seeds(monkeypatch):
     rows = [{"dropout": dropout, "weight_decay": 0.0, "train_size": 500, "epochs": 2, "pixels": "scaled",
              "optimizer": "Adam", "network": "MNISTNet", "seed": seed, "epoch": epoch, "train_accuracy": 1.0,
-             "valid_accuracy": 0.5, "valid_loss": 2 + (epoch == 2) * scale * (-1) ** seed, "train_loss": 1.0, "test_calibration_error": 0.1,
-             "weight_norm_1": 1.0}
+             "valid_accuracy": 0.5, "valid_loss": 2 + (epoch == 2) * scale * (-1) ** seed, "train_loss": 1.0,
+             "test_calibration_error": 0.1, "weight_norm_1": 1.0}
             for dropout, seeds, scale in ((0.0, 5, 0.1), (0.2, 5, 0.2), (0.5, 5, 0.3), (0.7, 4, 9.0))
             for seed in range(seeds) for epoch in (1, 2)]
     monkeypatch.setattr(ledger, "load_ledger", lambda: pd.DataFrame(rows))
