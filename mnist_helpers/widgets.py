@@ -160,7 +160,7 @@ def check_values(values: dict[str, Any], controls: dict[str, widgets.ValueWidget
             allowed = [option[1] if isinstance(option, tuple) else option for option in control.options]
             if value not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, got {value!r}")
-        elif isinstance(control, widgets.ToggleButton):
+        elif isinstance(control, (widgets.ToggleButton, widgets.Checkbox)):
             if not isinstance(value, bool):
                 raise ValueError(f"{name} must be True or False, got {value!r}")
         elif not control.min <= value <= control.max:

@@ -29,8 +29,12 @@ MAY_IMPORT = {
     "sweep": {"data", "ledger", "model", "predictions", "runs", "training", "sweep"},  # itself, to have a name
     "widgets": {"data", "model", "training", "predictions", "runs", "plots"},
     "ledger_widgets": {"data", "ledger", "plots", "training", "widgets"},
+    "own_digits": set(),
+    "clinic": {"data", "predictions", "runs", "training"},
+    "digit_widgets": {"clinic", "data", "model", "own_digits", "plots", "predictions", "training", "widgets"},
 }
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}
+WIDGETS = {"widgets", "ledger_widgets", "digit_widgets"}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 EACH_MODULE = pytest.mark.parametrize("module", TREES)
 
@@ -126,8 +130,8 @@ def test_a_module_imports_only_the_siblings_below_it(module):
 
 
 @pytest.mark.parametrize("package, users", [
-    ("matplotlib", {"plots", "widgets", "ledger_widgets"}), ("ipywidgets", {"widgets", "ledger_widgets"}),
-    ("joblib", {"sweep"}), ("distributed", {"sweep"}),
+    ("matplotlib", {"plots", *WIDGETS}), ("ipywidgets", WIDGETS), ("ipycanvas", {"digit_widgets"}),
+    ("joblib", {"clinic", "sweep"}), ("distributed", {"sweep"}),
 ])
 def test_drawing_widgets_and_parallel_work_are_imported_in_their_modules_only(package, users):
     assert {module for module in TREES if package in imported(module)} <= users
@@ -138,7 +142,7 @@ def test_importing_the_package_loads_neither_widgets_nor_jupyter():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "mnist_helpers" in loaded
-    assert not loaded & {"ipywidgets", "jupyterlab", "notebook", "IPython", "distributed"}
+    assert not loaded & {"ipywidgets", "ipycanvas", "jupyterlab", "notebook", "IPython", "distributed"}
 
 
 # ---------------------------------------------------------------- functions

@@ -1,4 +1,4 @@
-// Three things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets. In JupyterLab itself this does nothing.
+// Three things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets, and one for keyboards everywhere.
 
 // 1. The module @jupyterlab/console, without which ipywidgets 8 does not load in the slides:
 // https://github.com/jupyterlab-contrib/rise/issues/119. These are the two names that ipywidgets takes from it.
@@ -22,6 +22,11 @@ window.addEventListener("resize", event => {
     setTimeout(() => window.dispatchEvent(new Event("resize")), 300);
   }
 });
+
+// 4. A canvas of ipycanvas keeps all keys to itself: let Tab lead out of it again, in JupyterLab and in the slides.
+document.addEventListener("keydown", event => {
+  if (event.key === "Tab" && event.target.matches(".jupyter-widgets canvas, canvas.jupyter-widgets")) event.stopPropagation();
+}, true);
 
 window._JUPYTERLAB ??= {};
 window._JUPYTERLAB["mnist-helpers-rise"] = {

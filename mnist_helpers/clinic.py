@@ -1,0 +1,146 @@
+"""The error clinic: which images networks miss, what changes of an image they bear, and what a pixel does to an answer.
+
+`python -m mnist_helpers.clinic` trains the networks anew whose answers come with the package.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from joblib import Parallel, delayed
+from torch import nn
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as v2_functional
+from tqdm import tqdm
+
+from mnist_helpers.data import MNISTData, load_mnist
+from mnist_helpers.predictions import predict
+from mnist_helpers.runs import train_run
+from mnist_helpers.training import device_of, eval_mode
+
+ANSWERS = Path(__file__).with_name("answers.npz")
+NETWORKS = 10
+
+# Test images whose label most of five people did not confirm, with what they said instead: the published votes of
+# Northcutt, Athalye and Mueller (2021), Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks.
+LABEL_DOUBTS = {
+    947: "9 (5 of 5)", 1621: "6 (3 of 5)", 1901: "4 (3 of 5)", 2130: "9 (2 of 5)", 2462: "0 (4 of 5)",
+    2597: "3 (4 of 5)", 2654: "neither 6 nor 1 (3 of 5)", 3520: "neither 6 nor 4 (3 of 5)", 3558: "0 (4 of 5)",
+    5937: "3 (3 of 5)", 6651: "6 (5 of 5)", 6783: "6 (3 of 5)", 8527: "9 (2 of 5)",
+    9679: "neither 6 nor 3 (3 of 5)", 9729: "6 (3 of 5)",
+}
+
+
+# ---------------------------------------------------------------- networks that differ by their seed only
+
+
+def answers_of_seeds(data: MNISTData, path: str | Path = ANSWERS) -> torch.Tensor:
+    """What ten networks, trained by the recipe with the seeds 0 to 9, answer on the test images: (10, images).
+
+    Those of full MNIST come with the package; for other data the networks are trained now. Says which.
+    """
+    with np.load(path) as stored:
+        if stored["fingerprint"] == data.fingerprint() and stored["answers"].shape[1] == len(data.test):
+            print(f"Loaded the answers of {len(stored['answers'])} networks.")
+            return torch.from_numpy(stored["answers"]).long()
+    print(f"Training {NETWORKS} networks now, as the stored answers belong to other data.")
+    return torch.stack([answers_of(data, seed) for seed in tqdm(range(NETWORKS), unit=" networks", ncols=90)])
+
+
+def answers_of(data: MNISTData, seed: int) -> torch.Tensor:
+    """What the recipe trained with this seed answers on the test images: (images,)."""
+    return predict(train_run(data, seed=seed, progress=False).model, data.test).predicted
+
+
+def confusion_counts(answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """How often each network called each true digit (second index) each digit (third index): (networks, 10, 10).
+
+    `answers`: (networks, images). `labels`: (images,).
+    """
+    return torch.stack([(10 * labels + each).bincount(minlength=100).reshape(10, 10) for each in answers])
+
+
+def main(path: str | Path = ANSWERS) -> None:
+    """Train the ten networks on full MNIST, one on each core, and store their answers."""
+    data = load_mnist()
+    if data.source != "full":
+        raise SystemExit(f"the stored answers are those on full MNIST, but this is: {data}")
+    answers = Parallel(n_jobs=-1)(delayed(answers_of)(data, seed) for seed in tqdm(range(NETWORKS)))
+    unfinished = Path(path).with_suffix(".unfinished.npz")
+    np.savez_compressed(unfinished, answers=torch.stack(answers).byte().numpy(), fingerprint=data.fingerprint())
+    unfinished.replace(path)
+
+
+# ---------------------------------------------------------------- how sure?
+
+
+def mc_dropout(model: nn.Module, images: torch.Tensor, passes: int = 100) -> torch.Tensor:
+    """The probabilities of `passes` runs with dropout left on (Monte Carlo dropout): (passes, images, 10).
+
+    Follows Gal and Ghahramani (2016), Dropout as a Bayesian Approximation. The model comes back as it was.
+    """
+    with eval_mode(model), torch.no_grad():    # eval_mode: afterwards every layer is in the mode it was in
+        model.train()                          # dropout on
+        return torch.stack([model(images).softmax(dim=1) for _ in range(passes)])
+
+
+# ---------------------------------------------------------------- changed images
+
+
+def change_images(
+    images: torch.Tensor, right: float = 0, down: float = 0, angle: float = 0, scale: float = 1
+) -> torch.Tensor:
+    """Images (n, 1, 28, 28) shifted by pixels, turned clockwise by degrees, scaled; what comes into view is paper."""
+    if not scale > 0:
+        raise ValueError(f"scale must be above 0, got {scale}")
+    return v2_functional.affine(images, angle=float(angle), translate=[float(right), float(down)], scale=float(scale),
+                                shear=[0.0, 0.0], interpolation=v2.InterpolationMode.BILINEAR)
+
+
+class Shifted(Dataset):
+    """The images of `dataset`, each shifted anew by up to `pixels` in both directions whenever it is read."""
+
+    def __init__(self, dataset: Dataset, pixels: int):
+        self.dataset, self.transform = dataset, v2.RandomCrop(28, padding=pixels)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, label = self.dataset[index]
+        return self.transform(image), label    # one image at a time: a batch would be shifted as a whole
+
+
+# ---------------------------------------------------------------- what a pixel does
+
+
+def input_gradient(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """How the loss of each image changes with each of its pixels, dropout off: (n, 1, 28, 28).
+
+    Its absolute value is the saliency map of Simonyan, Vedaldi and Zisserman (2014), here of the loss.
+    """
+    images = images.to(device_of(model)).detach().requires_grad_()
+    with eval_mode(model):
+        loss = F.cross_entropy(model(images), labels.to(images.device), reduction="sum")
+    (gradient,) = torch.autograd.grad(loss, images)
+    return gradient
+
+
+def adversarial_steps(
+    model: nn.Module, image: torch.Tensor, label: torch.Tensor, steps: int = 20, size: float = 0.01
+) -> torch.Tensor:
+    """Change an image (1, 28, 28) step by step so that the loss of its label grows: (steps + 1, 1, 28, 28).
+
+    In each step every pixel moves by `size`, up or down as its gradient says, and stays in [0, 1]: the basic iterative
+    method of Kurakin, Goodfellow and Bengio (2017), Adversarial Examples in the Physical World.
+    """
+    images, labels = [image[None].to(device_of(model))], label.reshape(1)
+    for _ in range(steps):
+        direction = input_gradient(model, images[-1], labels).sign()
+        images.append((images[-1] + size * direction).clamp(0, 1))
+    return torch.cat(images).cpu()
+
+
+if __name__ == "__main__":
+    main()
