@@ -407,11 +407,11 @@ def draw_changed(
     images, labels = dataset.tensors
     predictions = predict(model, TensorDataset(change_images(images, **change), labels))
     axes = figure.subplot_mosaic([["0", "1", "2", "3", "4", "bars"], ["5", "6", "7", "8", "9", "bars"]],
-                                 width_ratios=[1, 1, 1, 1, 1, 4])
+                                 width_ratios=[1, 1, 1, 1, 1, 3.2])
     places = np.array([axes[str(place)] for place in range(10)])
     plot_predictions(predictions[rows], axes=places)
     for place, ax in enumerate(places):
-        ax.title.set_fontsize(13)
+        ax.title.set_fontsize(12)
         ax.set_visible(place < len(rows))
     digits = [(digit, predictions.correct[labels == digit].double().mean()) for digit in classes_of(labels)]
     axes["bars"].bar(*zip(*digits), color=COLORS["test"], edgecolor="black")

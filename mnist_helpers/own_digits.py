@@ -5,9 +5,11 @@ repeats what MNIST's authors say they did: "size normalized to fit in a 20x20 pi
 ratio", gray by anti-aliasing, and "centered in a 28x28 image by computing the center of mass of the pixels"
 (http://yann.lecun.com/exdb/mnist/).
 """
+import contextlib
 import dataclasses
 import io
 import json
+import warnings
 from collections.abc import Sequence
 from importlib import resources
 
@@ -24,6 +26,7 @@ BRUSH = 20  # the width of the pen in pixels
 BOX, FIELD = 20, 28  # the digit is scaled to the box and centred in the field
 STEPS = ("invert", "clean", "crop", "scale", "center")
 MOST_PIXELS = 64_000_000
+TOO_LARGE = f"this picture has more than {MOST_PIXELS // 10**6} million pixels. Take a smaller one"
 SMALLEST_SIDE = 8
 WORKING_SIDE = 280  # a larger picture is made smaller while it is read
 
@@ -77,24 +80,35 @@ def read_photo(content: bytes) -> Photo:
     Of an animation only the first frame is taken; what is transparent becomes paper. Raises NoDigitError for other
     files, damaged ones, and pictures that are too small or too large.
     """
-    try:
-        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise NoDigitError("this file is no picture that can be read here. Take a PNG or a JPEG file") from error
-    check_size(*image.size)
-    frames = getattr(image, "n_frames", 1) if image.format == "PNG" else 1
-    notes = ["The picture is animated: only its first frame is read."] * (frames > 1)
-    try:
-        image.draft(None, (4 * WORKING_SIDE, 4 * WORKING_SIDE))  # a JPEG can be decoded at a smaller size
-        image.load()
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise NoDigitError("this file is damaged or not complete. Save or copy the picture again") from error
-    image = ImageOps.exif_transpose(image)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about size and damage: nobody would see them
+        image = open_image(content)
+        notes = ["The picture is animated: only its first frame is read."] * (getattr(image, "n_frames", 1) > 1)
+        try:
+            image.draft(None, (4 * WORKING_SIDE, 4 * WORKING_SIDE))  # a JPEG can be decoded at a smaller size
+            image.load()
+        except (OSError, SyntaxError, ValueError, EOFError) as error:
+            raise NoDigitError("this file is damaged or not complete. Save or copy the picture again") from error
+        with contextlib.suppress(Exception):  # damaged camera data, of many kinds: then take it as it lies
+            image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:
-        image, notes = on_paper(image), [*notes, "What is transparent counts as paper."]
+        image, note = on_paper(image)
+        notes += [note] * bool(note)
     image = image.convert("L") if not image.mode.startswith("I") else sixteen_bits(image)
     image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BOX)
     return Photo(np.asarray(image, dtype=np.float32) / 255, " ".join(notes))
+
+
+def open_image(content: bytes) -> Image.Image:
+    """The picture in a PNG or JPEG file, not yet decoded. Raises NoDigitError as `read_photo` does."""
+    try:
+        image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+    except Image.DecompressionBombError as error:
+        raise NoDigitError(TOO_LARGE) from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise NoDigitError("this file is no picture that can be read here. Take a PNG or a JPEG file") from error
+    check_size(*image.size)
+    return image
 
 
 def check_size(width: int, height: int) -> None:
@@ -103,17 +117,17 @@ def check_size(width: int, height: int) -> None:
         raise NoDigitError(f"this picture has {width} × {height} pixels. Take one with at least {SMALLEST_SIDE} × "
                            f"{SMALLEST_SIDE}")
     if width * height > MOST_PIXELS:
-        raise NoDigitError(f"this picture has {width * height / 1e6:.0f} million pixels. Take one with at most "
-                           f"{MOST_PIXELS / 1e6:.0f} million")
+        raise NoDigitError(TOO_LARGE)
 
 
-def on_paper(image: Image.Image) -> Image.Image:
-    """The picture without transparency: on white, or on black where most of its ink is light."""
+def on_paper(image: Image.Image) -> tuple[Image.Image, str]:
+    """The picture without transparency, and a note where there was any: on white, or on black where all ink is light."""
     image.thumbnail((4 * WORKING_SIDE, 4 * WORKING_SIDE), Image.Resampling.BOX)
     image = image.convert("RGBA")
-    gray, opaque = np.asarray(image.convert("L")), np.asarray(image.getchannel("A")) > 127
-    light = opaque.any() and np.median(gray[opaque]) > 127
-    return Image.alpha_composite(Image.new("RGBA", image.size, "black" if light else "white"), image)
+    gray, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
+    light = (alpha > 127).any() and (gray[alpha > 127] > 127).mean() > 0.98
+    note = "What is transparent counts as paper." if (alpha < 255).any() else ""
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black" if light else "white"), image), note
 
 
 def sixteen_bits(image: Image.Image) -> Image.Image:
@@ -134,13 +148,16 @@ def ink_on_black(picture: np.ndarray) -> np.ndarray:
 def remove_paper(ink: np.ndarray) -> np.ndarray:
     """Paper becomes 0 and the strongest ink 1: in a photo takes away slow changes of light, then noise, then specks.
 
-    Slow changes: the white top-hat, which keeps what is narrower than half of the picture. Noise: all below three times
+    Slow changes: the white top-hat, which keeps what is narrower than half of the picture; the picture is continued over
+    its border, so that it sees the slope there. Noise: all below three times
     the median, as most of a picture is paper. Specks: pieces with less than 3 % of the ink of the largest piece.
     Paper that has one single value, as in a drawing, needs none of it.
     """
     ink = ink - ink.min()
     if (ink < 1 / 255).mean() < 0.25:
-        ink = ndimage.white_tophat(ink, size=max(ink.shape) // 2)
+        half = max(ink.shape) // 2
+        continued = np.pad(ink, half, mode="reflect", reflect_type="odd")
+        ink = ndimage.white_tophat(continued, size=half)[half:-half, half:-half]
         ink = np.where(ink > 3 * np.median(ink), ink, 0)
     pieces, number = ndimage.label(ink > 0, structure=np.ones((3, 3)))
     weights = ndimage.sum(ink, pieces, range(number + 1))
@@ -208,6 +225,7 @@ def preprocess_digit(picture: np.ndarray, left_out: Sequence[str] = ()) -> torch
     Raises NoDigitError when there is nothing to read or more than one digit, ValueError when it is no such picture.
     """
     check_picture(picture)
+    picture = picture.astype(np.float32)
     check_one_digit(remove_paper(ink_on_black(picture)))
     return torch.from_numpy(preprocessing_stages(picture, left_out)["center"])[None]
 
@@ -237,7 +255,7 @@ def check_one_digit(ink: np.ndarray) -> None:
     """Raise NoDigitError when the ink (from `remove_paper`) is a mere dot or spot, or falls into several digits.
 
     A dot or a spot fills most of its rectangle, which is about as wide as it is high. Several digits: columns without
-    ink between two parts that each have at least a fifth of the ink.
+    ink between two parts that each have at least a quarter of the ink of the part with most.
     """
     if not (ink > 0.1).any():
         raise NoDigitError("there is no ink to be seen")
@@ -246,7 +264,8 @@ def check_one_digit(ink: np.ndarray) -> None:
     if digit.mean() > 0.75 and max(height, width) < 1.5 * min(height, width):
         raise NoDigitError("this is only a dot or a spot. Draw a digit with lines")
     parts, number = ndimage.label((ink > 0.1).any(axis=0))
-    shares = ndimage.sum(ink.sum(axis=0), parts, range(1, number + 1)) / ink.sum()
-    if (shares > 0.2).sum() > 1:
-        raise NoDigitError(f"there are {(shares > 0.2).sum()} parts side by side. The network reads one digit: draw it "
-                           "in one piece, or cut it out of the photo")
+    weights = ndimage.sum(ink.sum(axis=0), parts, range(1, number + 1))
+    digits = int((weights > 0.25 * weights.max()).sum())
+    if digits > 1:
+        raise NoDigitError(f"there are {digits} parts side by side. The network reads one digit: draw it in one piece, "
+                           "or cut it out of the photo")

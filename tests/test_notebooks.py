@@ -13,7 +13,7 @@ from mnist_helpers.ledger import SETTINGS, last_epochs, load_ledger, mean_interv
 
 PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
-           "06_regularization_lab"]
+           "06_regularization_lab", "07_your_own_digits"]
 MIRROR = "mirrors:"
 
 
@@ -87,7 +87,9 @@ def test_what_the_lessons_are_about_is_shown_once():
     shown = [dotted for _, _, dotted in mirrors()]
     assert len(shown) == len(set(shown))
     needed = ["model.MNISTNet", "training.train_step", "training.train_epoch", "training.evaluate", "runs.train_run",
-              "data.split_train_valid", "data.make_loader", "ledger.paired_differences", "ledger.mean_interval"]
+              "data.split_train_valid", "data.make_loader", "ledger.paired_differences", "ledger.mean_interval",
+              "own_digits.preprocessing_stages", "own_digits.scale_to_fit", "own_digits.center_by_mass",
+              "clinic.mc_dropout", "clinic.Shifted"]
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
 

@@ -6,7 +6,7 @@ import pytest
 from lab_pages import SCREENSHOTS, PanelOnPage
 
 LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
-           "06_regularization_lab"]
+           "06_regularization_lab", "07_your_own_digits"]
 EACH_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
 
 
@@ -15,11 +15,12 @@ def in_lesson(name):
 
 
 PANELS = {"01_data_loading": "browser", "02_architecture": "microscope", "03_training": "lab", "04_curves": "reader",
-          "05_predictions": "explorer", "06_regularization_lab": "explorer"}
+          "05_predictions": "explorer", "06_regularization_lab": "explorer", "07_your_own_digits": "changes"}
 SLIDERS = {"01_data_loading": ["position", "row", "column"], "02_architecture": ["digit", "dropout rate"],
            "03_training": ["dropout rate", "weight decay", "seed"], "04_curves": ["epoch"],
            "05_predictions": ["threshold"],
-           "06_regularization_lab": ["weight decay", "dropout rate", "images"]}
+           "06_regularization_lab": ["weight decay", "dropout rate", "images"],
+           "07_your_own_digits": ["right", "down", "angle", "scale"]}
 
 
 @EACH_LESSON

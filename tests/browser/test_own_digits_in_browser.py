@@ -219,7 +219,7 @@ BAD = {
     "a text file": ("digit.png", b"This is no picture.", "this file is no picture that can be read here"),
     "one pixel": ("dot.png", encoded(np.ones((1, 1))), "this picture has 1 × 1 pixels"),
     "truncated": ("half.jpg", encoded(draw_strokes(HAND["3"]), "JPEG")[:1500], "damaged or not complete"),
-    "too large": ("sky.png", encoded(Image.new("1", (9000, 8000), 1)), "72 million pixels"),
+    "too large": ("sky.png", encoded(Image.new("1", (9000, 8000), 1)), "more than 64 million pixels"),
     "empty": ("empty.png", b"", "this file is no picture"),
 }
 
