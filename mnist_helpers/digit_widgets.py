@@ -75,11 +75,12 @@ class DrawingPad(Panel):
         controls = {
             "example": widgets.Dropdown(options=options, description="example", layout={"width": "230px"}),
             "brush": widgets.IntSlider(BRUSH, 8, 40, description="brush width", **WIDE),
-            **{step: widgets.Checkbox(True, description=text, indent=False, layout={"width": "auto"})
+            **{step: widgets.Checkbox(True, description=text, indent=False, layout={"width": "auto", "margin": "2px 14px 2px 0"})
                for step, text in SWITCHES.items()},
         }
         self.canvas = make_canvas(self)
-        self.upload = widgets.FileUpload(accept=".png,.jpg,.jpeg", description="Upload a photo")
+        self.upload = widgets.FileUpload(accept=".png,.jpg,.jpeg", description="Upload a photo",
+                                         layout={"width": "auto"})
         self.upload.observe(lambda change: self.run_here(self.take_upload), "value")
         super().__init__(controls, self.draw_pad, (7.6, 3.5))
         self.children = self.arrange()
@@ -95,7 +96,7 @@ class DrawingPad(Panel):
         bar = widgets.Box([self.controls["example"], self.controls["brush"], self.upload], layout=row)
         switches = widgets.Box([self.controls[step] for step in STEPS], layout=row)
         left = widgets.VBox([self.canvas, widgets.HBox([undo, clear])], layout={"flex": "0 0 auto"})
-        right = widgets.VBox([switches, self.picture, self.text], layout={"min_width": "0", "flex": "1 1 auto"})
+        right = widgets.VBox([switches, self.picture, self.text], layout={"min_width": "0", "flex": "1 1 auto", "margin": "0 0 0 12px"})
         return bar, self.problem, widgets.HBox([left, right])
 
     @property
@@ -429,7 +430,7 @@ def draw_changed(
 class RepairLab(LivePanel):
     """The panel of `repair_lab`. `runs` holds for each shift the accuracies after every epoch, by name."""
 
-    EPOCHS, IMAGES = 10, 5_000
+    EPOCHS, IMAGES = 10, 3_000
 
     def __init__(self, data: MNISTData):
         self.data = data.with_train_size(min(self.IMAGES, len(data.train)))
@@ -493,7 +494,7 @@ class RepairLab(LivePanel):
 
 
 def repair_lab(data: MNISTData) -> RepairLab:
-    """Train live on 5,000 images that are shifted at random, by as much as the slider says.
+    """Train live on 3,000 images that are shifted at random, by as much as the slider says.
 
     Control: `shift` (0 to 6 pixels). Accuracy is measured on 1,000 validation images, on the same shifted by up to 4
     pixels, and on the shipped drawings. `await lab.train(shift=4)` does from a cell what the button does.

@@ -47,12 +47,13 @@ def browser():
 
 @pytest.fixture(scope="module")
 def lesson(request, browser, server):
-    """The lesson named by the parameter, open in JupyterLab, every cell run."""
+    """The lesson named by the parameter, open in JupyterLab, every cell run; of "LESSON to VARIABLE" those down to it."""
+    name, _, variable = request.param.partition(" to ")
     page = browser.new_page(viewport=PROJECTOR)
     page.set_default_timeout(30_000)
-    lesson = Lesson(page, request.param)
+    lesson = Lesson(page, name)
     lesson.open(server)
-    lesson.run_all()
+    lesson.run_to(variable) if variable else lesson.run_all()
     yield lesson
     page.close()
     server.stop_kernels()

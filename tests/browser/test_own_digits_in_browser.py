@@ -8,7 +8,7 @@ from PIL import Image
 
 from mnist_helpers.own_digits import CANVAS, draw_strokes, load_drawings
 
-pytestmark = pytest.mark.parametrize("lesson", ["07_your_own_digits"], indirect=True)
+pytestmark = pytest.mark.parametrize("lesson", ["07_your_own_digits to pad"], indirect=True)
 INVITATION = "Draw a digit with mouse, pen or finger, choose an example, or upload a photo."
 HAND = {name[0]: strokes for name, strokes in load_drawings().items() if name.endswith("in the middle")}
 
@@ -35,7 +35,7 @@ def draw(panel, strokes):
         mouse.move(*on_page(panel, *stroke[0]))
         mouse.down()
         for point in stroke[1:]:
-            mouse.move(*on_page(panel, *point), steps=2)
+            mouse.move(*on_page(panel, *point))
         mouse.up()
 
 
@@ -180,7 +180,7 @@ def test_all_of_it_by_keyboard(lesson, pad):
     for _ in range(14):
         keyboard.press("Tab")
         focused.append(pad.page.evaluate("document.activeElement.tagName + ' ' + (document.activeElement.textContent"
-                                         " || document.activeElement.type || '').trim()"))
+                                         " || document.activeElement.type || '')").strip())
     assert {"CANVAS", "BUTTON Undo", "BUTTON Clear", "INPUT checkbox"} <= set(focused), focused
     box = pad.node.get_by_role("checkbox").nth(2)
     box.focus()
@@ -274,8 +274,8 @@ def test_a_picture_of_fifty_million_pixels_is_read(lesson, pad):
 
 def test_a_heavy_file_is_read(lesson, pad):
     """More than the 10 MB after which a Jupyter server closes the connection unless it is set otherwise."""
-    paper = Image.fromarray((255 * draw_strokes(HAND["2"])).astype(np.uint8)).resize((4000, 4000))
-    noise = np.random.default_rng(0).normal(0, 25, (4000, 4000))
+    paper = Image.fromarray((255 * draw_strokes(HAND["2"])).astype(np.uint8)).resize((4500, 4500))
+    noise = np.random.default_rng(0).normal(0, 25, (4500, 4500))
     content = encoded(Image.fromarray((np.asarray(paper) + noise).clip(0, 255).astype(np.uint8)))
     assert len(content) > 11_000_000
     choose_file(pad, "heavy.png", content)
