@@ -71,11 +71,12 @@ class DrawingPad(Panel):
         self.pen_down = self.due = False
         self.share_right = lru_cache(partial(share_right, self.model))
         self.live = PadPicture((7.6, 3.5))
+        apart = {"width": "auto", "margin": "2px 14px 2px 0"}
         options = [("(your own)", ""), *[(name, name) for name in self.examples]]
         controls = {
             "example": widgets.Dropdown(options=options, description="example", layout={"width": "230px"}),
             "brush": widgets.IntSlider(BRUSH, 8, 40, description="brush width", **WIDE),
-            **{step: widgets.Checkbox(True, description=text, indent=False, layout={"width": "auto", "margin": "2px 14px 2px 0"})
+            **{step: widgets.Checkbox(True, description=text, indent=False, layout=apart)
                for step, text in SWITCHES.items()},
         }
         self.canvas = make_canvas(self)
@@ -96,7 +97,8 @@ class DrawingPad(Panel):
         bar = widgets.Box([self.controls["example"], self.controls["brush"], self.upload], layout=row)
         switches = widgets.Box([self.controls[step] for step in STEPS], layout=row)
         left = widgets.VBox([self.canvas, widgets.HBox([undo, clear])], layout={"flex": "0 0 auto"})
-        right = widgets.VBox([switches, self.picture, self.text], layout={"min_width": "0", "flex": "1 1 auto", "margin": "0 0 0 12px"})
+        right = widgets.VBox([switches, self.picture, self.text],
+                             layout={"min_width": "0", "flex": "1 1 auto", "margin": "0 0 0 12px"})
         return bar, self.problem, widgets.HBox([left, right])
 
     @property

@@ -121,7 +121,7 @@ def check_size(width: int, height: int) -> None:
 
 
 def on_paper(image: Image.Image) -> tuple[Image.Image, str]:
-    """The picture without transparency, and a note where there was any: on white, or on black where all ink is light."""
+    """The picture on white, or on black where all of its ink is light; and a note where something was transparent."""
     image.thumbnail((4 * WORKING_SIDE, 4 * WORKING_SIDE), Image.Resampling.BOX)
     image = image.convert("RGBA")
     gray, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
@@ -148,10 +148,10 @@ def ink_on_black(picture: np.ndarray) -> np.ndarray:
 def remove_paper(ink: np.ndarray) -> np.ndarray:
     """Paper becomes 0 and the strongest ink 1: in a photo takes away slow changes of light, then noise, then specks.
 
-    Slow changes: the white top-hat, which keeps what is narrower than half of the picture; the picture is continued over
-    its border, so that it sees the slope there. Noise: all below three times
-    the median, as most of a picture is paper. Specks: pieces with less than 3 % of the ink of the largest piece.
-    Paper that has one single value, as in a drawing, needs none of it.
+    Slow changes: the white top-hat, which keeps what is narrower than half of the picture; the picture is continued
+    over its border, so that the slope of the light is seen there. Noise: all below three times the median, as most of
+    a picture is paper. Specks: pieces with less than 3 % of the ink of the largest piece. Of these only the last is
+    done where the paper has one single value, as in a drawing.
     """
     ink = ink - ink.min()
     if (ink < 1 / 255).mean() < 0.25:

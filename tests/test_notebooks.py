@@ -382,3 +382,66 @@ def test_lesson_6_says_what_width_does(runs):
     wide = {"network": "wide", "weight_decay": 0.0}
     (loss, loss_half), (accuracy, accuracy_half) = step("valid_loss", **wide), step("valid_accuracy", **wide)
     assert loss < -loss_half and accuracy_half < accuracy < 1.5 * accuracy_half, "it only just leaves out zero"
+
+
+def rows_of_lesson_7(pattern):
+    """{first group: the other groups as numbers} of all matches in the stored outputs."""
+    text = text_outputs(next(read(path) for path in PATHS if path.stem == "07_your_own_digits"))
+    return {name: tuple(float(number) for number in numbers) for name, *numbers in re.findall(pattern, text)}
+
+
+def test_lesson_7_says_what_preprocessing_does():
+    ((difference,),) = stored_numbers("07_your_own_digits", r"mean difference of a pixel: ([\d.]+)")
+    ((same,),) = stored_numbers("07_your_own_digits", r"same answer: ([\d.]+)%")
+    assert difference < 0.05 and same > 97, "nearly the same pixels, nearly always the same answer"
+    rows = rows_of_lesson_7(r"\n +([\w, ]+?) +(\d\.\d+) +(\d\.\d+)(?=\n)")
+    small, drawn = rows["nothing"]
+    assert max(rows["invert"]) < 0.3, "dark ink left dark is hopeless"
+    assert small - rows["crop"][0] < 0.02 and drawn - rows["crop"][1] > 0.2, "cropping matters for the drawings"
+    for step in ("scale", "center"):
+        assert rows[step][0] < small - 0.1 and rows[step][1] < drawn - 0.1, "matters for both"
+    assert rows["clean"] == (small, drawn), "changes nothing here"
+    assert small < 0.9, "fewer than of MNIST's"
+
+
+def test_lesson_7_says_what_dropout_cannot_do():
+    rows = rows_of_lesson_7(r"\n([a-z, ]+?) +plain +(\d+)% +100 passes +(\d+)% +\(their confidence: ([\d.]+) to ([\d.]+)")
+    right, wrong, drawn, letters, noise = rows.values()
+    assert all(passes < plain for plain, passes, _, _ in rows.values()), "lower everywhere"
+    fall = {name: 1 - passes / plain for name, (plain, passes, _, _) in rows.items()}
+    assert max(fall["test images, right"], fall["drawings of digits"]) < min(
+        fall["test images, wrong"], fall["letters"], fall["noise"]), "most where it is wrong, or no digit"
+    assert letters[0] >= 50, "with some letters it is almost sure"
+    assert letters[3] > drawn[2], "no threshold keeps all digits and refuses all letters"
+
+
+def test_lesson_7_says_what_ten_networks_miss():
+    ((one, all_ten),) = stored_numbers("07_your_own_digits", r"by one: (\d+)   by all: (\d+) images")
+    assert 24 < all_ten < 120 and one > 100, "dozens are missed by all"
+    luck = 10_000 * 0.025 ** 10
+    assert luck < 1e-9, "pure luck leaves none"
+    doubts = stored_numbers("07_your_own_digits", r"image +\d+: label \d.* missed by +(\d+) of 10")
+    assert len(doubts) == 15 and all_ten > 3 * sum(missed == 10 for missed, in doubts), "most are not mislabelled"
+    pairs = rows_of_lesson_7(r"\n(\d read as \d) +([\d.]+) +([\d.]+)")
+    assert len(pairs) == 8 and all(mean > half for mean, half in pairs.values()), "the intervals leave out zero"
+
+
+def test_lesson_7_says_what_changes_do():
+    ((shifted, whole), (turned, _)) = stored_numbers(
+        "07_your_own_digits", r"images changed by .*accuracy ([\d.]+)%, unchanged ([\d.]+)%")
+    assert shifted < 50 < turned < whole - 20, "a shift by 4 leaves less than half"
+
+
+def test_lesson_7_says_what_augmentation_buys():
+    rows = rows_of_lesson_7(r"([a-z3, ]+?) +[\d.]+ % → +[\d.]+ % +([+-][\d.]+) ± ([\d.]+) points")
+    effects = {name.strip(): (0 if abs(mean) <= half else 1 if mean > 0 else -1) for name, (mean, half) in rows.items()}
+    assert effects == {"plain": -1, "shifted by 3": 1, "drawings": 0, "drawings, not centred": 1}
+    assert rows["shifted by 3"][0] > 20, "a great deal"
+
+
+def test_lesson_7_says_how_little_it_takes():
+    steps = stored_numbers("07_your_own_digits", r"changed by ([\d.]+): accuracy +([\d.]+)%, with random signs +([\d.]+)%")
+    (_, whole, _), _, (ten, after_ten, at_random), *_ = steps
+    assert ten == 0.1 and after_ten < 50 < 90 < at_random <= whole, "most flip within ten steps; random changes do less"
+    ((before,), (after,)) = stored_numbers("07_your_own_digits", r"Digit 0 after \d+ steps: .* Answer (\d)")
+    assert before == 0 != after
