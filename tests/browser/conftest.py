@@ -18,6 +18,12 @@ def missing(what):
     pytest.skip(what)
 
 
+def chromium_path(session):
+    """An installed Chromium or Chrome, else where Playwright would put its own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), session.chromium.executable_path)
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("jupyterlab"))
@@ -36,8 +42,7 @@ def browser():
     except ImportError:
         missing("playwright is not installed")
     with sync_playwright() as session:
-        names = ("chromium", "chromium-browser", "google-chrome")
-        found = next(filter(None, map(shutil.which, names)), session.chromium.executable_path)
+        found = chromium_path(session)
         if not Path(found).exists():
             missing("no Chromium found; install it, for example with: playwright install chromium")
         browser = session.chromium.launch(executable_path=found, args=CHROMIUM)
@@ -47,7 +52,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def lesson(request, browser, server):
-    """The lesson named by the parameter, open in JupyterLab, every cell run; of "LESSON to VARIABLE" those down to it."""
+    """The lesson named by the parameter, open in JupyterLab, every cell run ("LESSON to VARIABLE": those down to it)."""
     name, _, variable = request.param.partition(" to ")
     page = browser.new_page(viewport=PROJECTOR)
     page.set_default_timeout(30_000)
@@ -57,3 +62,17 @@ def lesson(request, browser, server):
     yield lesson
     page.close()
     server.stop_kernels()
+
+
+@pytest.fixture(scope="module")
+def slides(lesson, browser, server):
+    """The lesson as slides, as it was left and saved in JupyterLab, with the same kernel."""
+    lesson.command("docmanager:save")
+    lesson.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
+    page = browser.new_page(viewport=PROJECTOR)
+    page.set_default_timeout(30_000)
+    page.goto(server.address("rise", lesson.name), timeout=60_000)
+    page.wait_for_selector(".reveal.ready", timeout=60_000)
+    page.locator(".slides .widget-vbox img").first.wait_for(state="attached", timeout=60_000)
+    yield page
+    page.close()

@@ -384,6 +384,50 @@ def test_all_works_again_after_a_restart_of_the_kernel(lesson):
     assert [output for output in lesson.outputs() if output["output_type"] == "error"] == []
 
 
+@in_lesson("07_your_own_digits")
+def test_the_repair_is_trained_live_and_stopped(lesson):
+    panel = lesson.panel("lab")
+    panel.press("random shifts", "Home")
+    panel.settle()
+    panel.node.get_by_role("button", name="Train").click()
+    panel.node.get_by_text("shifts up to 0 pixels, epoch 10 of 10").wait_for(timeout=60_000)
+    panel.settle()
+    lesson.screenshot("repair")
+    panel.press("random shifts", "End")
+    assert panel.settle()[1] == "Not trained yet with shifts up to 6 pixels: press Train."
+    panel.node.get_by_role("button", name="Train").click()
+    panel.node.get_by_text(re.compile("up to 6 pixels, epoch [1-9] of 10")).wait_for(timeout=60_000)
+    panel.node.get_by_role("button", name="Stop").click()
+    stopped = panel.settle()
+    time.sleep(2)
+    assert panel.settle() == stopped and not lesson.ask("lab.running")
+    assert lesson.errors == []
+
+
+@in_lesson("07_your_own_digits")
+def test_an_answer_flips_step_by_step(lesson):
+    panel = lesson.panel("flip")
+    panel.press("digit", "Home")
+    panel.press("steps", "Home")
+    before = panel.settle()
+    assert "Digit 0 after 0 steps" in before[1] and "Answer 0 " in before[1]
+    panel.press("steps", "End")
+    after = panel.settle()
+    lesson.screenshot("flip")
+    assert after[0] != before[0] and "Digit 0 after 30 steps" in after[1] and "Answer 0 " not in after[1]
+
+
+@in_lesson("07_your_own_digits")
+def test_the_dropout_rate_of_the_passes(lesson):
+    panel = lesson.panel("meter")
+    panel.control("picture").locator("select").select_option("noise")
+    panel.press("dropout rate", "Home")
+    assert "100 times" in panel.settle()[1], "without dropout all passes agree"
+    panel.press("dropout rate", "End")
+    assert "dropout 0.9" in panel.settle()[1]
+    lesson.screenshot("doubt")
+
+
 @in_lesson("02_architecture")
 def test_the_dark_theme(lesson):
     lesson.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
@@ -427,20 +471,6 @@ MEASURE = """() => [...document.querySelectorAll('.slides > section > section')]
 })"""
 ALL_SLIDES = ".slides section, .slides section section, .fragment { display: block !important; " \
              "visibility: visible !important; opacity: 1 !important }"
-
-
-@pytest.fixture(scope="module")
-def slides(lesson, browser, server):
-    """The lesson as slides, as it was left and saved in JupyterLab, with the same kernel."""
-    lesson.command("docmanager:save")
-    lesson.page.wait_for_function("() => !jupyterapp.shell.currentWidget.context.model.dirty")
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.set_default_timeout(30_000)
-    page.goto(server.address("rise", lesson.name), timeout=60_000)
-    page.wait_for_selector(".reveal.ready", timeout=60_000)
-    page.locator(".slides .widget-vbox img").first.wait_for(state="attached", timeout=60_000)
-    yield page
-    page.close()
 
 
 @EACH_LESSON

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from lab_pages import SCREENSHOTS, PanelOnPage
 from PIL import Image
 
 from mnist_helpers.own_digits import CANVAS, draw_strokes, load_drawings
@@ -280,3 +281,20 @@ def test_a_heavy_file_is_read(lesson, pad):
     assert len(content) > 11_000_000
     choose_file(pad, "heavy.png", content)
     pad.node.get_by_text("The network reads 2").wait_for(timeout=60_000)
+
+
+def test_drawing_in_the_slides(lesson, pad, slides):
+    found = slides.locator("section.present > section.present .widget-vbox", has=slides.locator("canvas"))
+    for _ in range(40):
+        if found.locator("img").count():
+            break
+        slides.keyboard.press("Space")
+        slides.wait_for_timeout(150)
+    panel = PanelOnPage(lesson, found.first, "pad")
+    panel.page = slides
+    draw(panel, HAND["2"])
+    assert answer(panel.settle()[1]) == "2"
+    slides.screenshot(path=SCREENSHOTS / "07_pad_slide.png")
+    panel.control("brush width").locator(".noUi-handle").focus()
+    press(panel, "Clear")
+    assert panel.settle()[1] == INVITATION

@@ -1,0 +1,16 @@
+"""Lets photos of up to 128 MB through to the widgets: by default a Jupyter server closes the connection at 10 MB.
+
+A module of its own, outside the package, so that the server need not load PyTorch.
+"""
+from typing import Any
+
+MOST_BYTES = 128 * 2**20
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "mnist_helpers_server"}]
+
+
+def _load_jupyter_server_extension(server: Any) -> None:
+    settings = server.web_app.settings
+    settings["websocket_max_message_size"] = max(MOST_BYTES, settings.get("websocket_max_message_size", 0))
