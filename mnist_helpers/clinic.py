@@ -80,7 +80,7 @@ def mc_dropout(model: nn.Module, images: torch.Tensor, passes: int = 100) -> tor
 
     Follows Gal and Ghahramani (2016), Dropout as a Bayesian Approximation. The model comes back as it was.
     """
-    with eval_mode(model), torch.no_grad():    # eval_mode: afterwards every layer is in the mode it was in
+    with eval_mode(model), torch.no_grad():    # eval_mode also brings the old mode back at the end
         model.train()                          # dropout on
         return torch.stack([model(images).softmax(dim=1) for _ in range(passes)])
 

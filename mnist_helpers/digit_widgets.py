@@ -68,6 +68,7 @@ class DrawingPad(Panel):
         self.strokes: list[list[tuple[float, float]]] = []
         self.photo: Photo | None = None
         self.history: list[tuple] = []  # what undo goes back to
+        self.refusal = ""  # why the last upload was not taken, if so
         self.pen_down = self.due = False
         self.share_right = lru_cache(partial(share_right, self.model))
         self.live = PadPicture((7.6, 3.5))
@@ -142,7 +143,7 @@ class DrawingPad(Panel):
         """As in any panel, but only what changes is drawn anew: the picture has to follow the pen."""
         reading = self.read(**self.values)
         self.picture.value, self.text.value = self.live.png(reading), html.escape(reading.words)
-        self.problem.value = ""
+        self.problem.value = self.refusal
 
     def redraw(self) -> None:
         """Another example, brush or step: the canvas may have to change as well."""
@@ -152,7 +153,7 @@ class DrawingPad(Panel):
     def paint(self) -> None:
         """Draw all of it anew on the canvas in the page."""
         example, brush = self.controls["example"].value, self.controls["brush"].value
-        with hold_canvas(self.canvas):
+        with hold_canvas():
             self.canvas.fill_style, self.canvas.line_width = "white", brush
             self.canvas.fill_rect(0, 0, CANVAS, CANVAS)
             self.canvas.fill_style = "black"
@@ -179,9 +180,10 @@ class DrawingPad(Panel):
 
     def remember(self) -> None:
         """Keep the state for undo; an example becomes the user's own drawing."""
-        self.history.append((self.strokes, self.photo))
         example = self.controls["example"].value
+        self.history.append((self.strokes, self.photo, example))
         self.strokes = [list(stroke) for stroke in (self.examples[example] if example else self.strokes)]
+        self.photo, self.refusal = None if example else self.photo, ""
         self.controls["example"].value = ""
 
     def pen_goes_down(self, x: float, y: float) -> None:
@@ -207,17 +209,18 @@ class DrawingPad(Panel):
         self.pen_down = False
 
     def undo(self) -> None:
-        """Go back by one stroke, one upload, one "Clear" or the choice of an example."""
+        """Take back the choice of an example or else the last stroke, upload or "Clear"."""
+        self.pen_down, self.refusal = False, ""
         if self.controls["example"].value:
             self.controls["example"].value = ""
         elif self.history:
-            self.strokes, self.photo = self.history.pop()
+            self.strokes, self.photo, self.controls["example"].value = self.history.pop()
         self.redraw()
 
     def clear(self) -> None:
         """An empty canvas."""
         self.remember()
-        self.strokes, self.photo = [], None
+        self.strokes, self.photo, self.pen_down = [], None, False
         self.redraw()
 
     def take_upload(self) -> None:
@@ -229,10 +232,11 @@ class DrawingPad(Panel):
         try:
             photo = read_photo(content)
         except NoDigitError as error:
-            self.problem.value = f"<b>{html.escape(name)} was not taken: {html.escape(str(error))}.</b>"
+            self.refusal = f"<b>{html.escape(name)} was not taken: {html.escape(str(error))}.</b>"
+            self.show()
             return
         self.remember()
-        self.strokes, self.photo = [], photo
+        self.strokes, self.photo, self.pen_down = [], photo, False
         self.redraw()
 
 
@@ -263,7 +267,7 @@ def make_canvas(pad: DrawingPad) -> Canvas:
 
 def on_square(picture: np.ndarray) -> np.ndarray:
     """The picture as large as fits on the canvas, white around it: (280, 280, 3) bytes."""
-    image = Image.fromarray((255 * picture).astype(np.uint8))
+    image = Image.fromarray(np.rint(255 * picture).astype(np.uint8))
     factor = CANVAS / max(image.size)
     image = image.resize([max(round(side * factor), 1) for side in image.size])
     square = Image.new("L", (CANVAS, CANVAS), 255)
@@ -273,7 +277,8 @@ def on_square(picture: np.ndarray) -> np.ndarray:
 
 def share_right(model: nn.Module, left_out: tuple[str, ...]) -> tuple[int, int]:
     """How many of the shipped drawings of digits the model reads rightly, and how many there are."""
-    correct = predict(model, drawn_digits(left_out)).correct
+    with OwnRandomNumbers(0):  # a loader draws one, even in order
+        correct = predict(model, drawn_digits(left_out)).correct
     return int(correct.sum()), len(correct)
 
 
@@ -288,7 +293,7 @@ def pad_artists(figure: Figure) -> dict[str, Artist]:
         axes[name].grid(False)
         artists[name] = axes[name].imshow(np.zeros((1, 1)), cmap="gray", vmin=0, vmax=1, extent=(0, 1, 0, 1))
     plot_probabilities(torch.zeros(10), ax=axes["bars"])
-    axes["bars"].set(ylim=(0, 1.02), yticks=[0, 0.5, 1])
+    axes["bars"].set(ylim=(0, 1.02), yticks=[0, 0.5, 1], axisbelow=True)
     return artists | {str(digit): bar for digit, bar in enumerate(axes["bars"].patches)}
 
 
@@ -318,6 +323,7 @@ class PadPicture:
             self.canvas.draw()
         for artist in self.artists.values():
             artist.set_visible(True)
+        self.frames = [spine for ax in figure.axes for spine in ax.spines.values() if spine.get_visible()]
         self.background = self.canvas.copy_from_bbox(figure.bbox)
 
     def png(self, reading: Reading) -> bytes:
@@ -326,6 +332,8 @@ class PadPicture:
         fill(self.artists, reading)
         for artist in self.artists.values():
             artist.axes.draw_artist(artist)
+        for spine in self.frames:  # the images lie over them
+            spine.axes.draw_artist(spine)
         buffer = io.BytesIO()
         Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
         return buffer.getvalue()
@@ -372,7 +380,7 @@ def draw_doubt(
     right.vlines(range(10), *np.quantile(passes.numpy(), [0.05, 0.95], axis=0), color="black", linewidth=3)
     right.set_ylabel("")
     answers = passes.argmax(dim=1).bincount(minlength=10)
-    said = ", ".join(f"{digit} {answers[digit]} times" for digit in answers.argsort(descending=True)[:3].tolist()
+    said = ", ".join(f"{answers[digit]} times {digit}" for digit in answers.argsort(descending=True)[:3].tolist()
                      if answers[digit])
     return (f"Picture: {picture}. Plain softmax: {plain.argmax()} with probability {plain.max():.2f}. 100 passes with "
             f"dropout {rate:g}: mean probability {passes.mean(dim=0).max():.2f} for {passes.mean(dim=0).argmax()}; "
@@ -398,7 +406,8 @@ def change_lab(model: nn.Module, dataset: TensorDataset) -> Panel:
     }
     for control in controls.values():
         control.layout.width = "255px"
-    unchanged = predict(model, dataset).accuracy
+    with OwnRandomNumbers(0):
+        unchanged = predict(model, dataset).accuracy
     return Panel(controls, partial(draw_changed, model=model, dataset=dataset, rows=rows, unchanged=unchanged),
                  (10.5, 3.9))
 
@@ -408,7 +417,8 @@ def draw_changed(
 ) -> str:
     """Ten changed images with their answers, and the accuracy of each digit on the whole dataset."""
     images, labels = dataset.tensors
-    predictions = predict(model, TensorDataset(change_images(images, **change), labels))
+    with OwnRandomNumbers(0):
+        predictions = predict(model, TensorDataset(change_images(images, **change), labels))
     axes = figure.subplot_mosaic([["0", "1", "2", "3", "4", "bars"], ["5", "6", "7", "8", "9", "bars"]],
                                  width_ratios=[1, 1, 1, 1, 1, 3.2])
     places = np.array([axes[str(place)] for place in range(10)])
@@ -416,7 +426,7 @@ def draw_changed(
     for place, ax in enumerate(places):
         ax.title.set_fontsize(12)
         ax.set_visible(place < len(rows))
-    digits = [(digit, predictions.correct[labels == digit].double().mean()) for digit in classes_of(labels)]
+    digits = [(digit, predictions[labels == digit].accuracy) for digit in classes_of(labels)]
     axes["bars"].bar(*zip(*digits), color=COLORS["test"], edgecolor="black")
     axes["bars"].axhline(unchanged, linestyle=":", color="black")
     axes["bars"].set(xticks=range(10), ylim=(0, 1.02), xlabel="digit", title=f"accuracy {predictions.accuracy:.1%}")
@@ -454,8 +464,7 @@ class RepairLab(LivePanel):
     def pieces(self) -> Iterator[None]:
         """Train with the chosen shifts; measure after every epoch."""
         shift, random = self.values["shift"], OwnRandomNumbers(0)
-        curves = self.runs[shift] = {name: [] for name in self.sets}
-        self.show()
+        curves: dict[str, list[float]] = {name: [] for name in self.sets}
         with random:
             model = MNISTNet(dropout=0.2)
         optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4, fused=True)
@@ -473,12 +482,13 @@ class RepairLab(LivePanel):
             for name, dataset in self.sets.items():
                 with random:
                     curves[name].append(evaluate(model, make_loader(dataset, 1024)).accuracy)
+            self.runs[shift] = curves  # only now: an earlier run stays until this one has something to show
             self.show()
 
     def draw_runs(self, figure: Figure, shift: int) -> str:
         """The run with this shift, epoch by epoch; and the last epoch of all runs so far against their shift."""
         over_epochs, over_shifts = figure.subplots(1, 2, sharey=True)
-        ends = {each: curves for each, curves in sorted(self.runs.items()) if curves["validation"]}
+        ends = dict(sorted(self.runs.items()))
         styles = zip(self.sets, (COLORS["valid"], "#CC79A7", "#56B4E9"), ("s-", "o--", "^:"))
         for name, color, style in styles:
             curve = self.runs.get(shift, {}).get(name, [])
@@ -513,7 +523,8 @@ def flip_lab(model: nn.Module, dataset: TensorDataset, size: float = 0.01) -> Pa
     Takes from `dataset` the first image of each class that the model reads rightly. Controls: `digit`, `steps` (0 to
     30); in each step every pixel changes by `size`. Raises ValueError when the model reads none rightly.
     """
-    predictions = predict(model, dataset)
+    with OwnRandomNumbers(0):
+        predictions = predict(model, dataset)
     right = predictions[predictions.correct]
     if not len(right):
         raise ValueError("the model reads none of these images rightly, so no answer can flip")
@@ -542,7 +553,7 @@ def draw_flip(
     first, change, sum_, bars = figure.subplots(1, 4, width_ratios=[1, 1, 1, 1.7])
     for ax, picture, title, look in (
         (first, images[0, 0], "image", {"cmap": "gray_r", "vmin": 0, "vmax": 1}),
-        (change, images[steps, 0] - images[0, 0], "change", {"cmap": "RdBu_r", "vmin": -0.3, "vmax": 0.3}),
+        (change, images[steps, 0] - images[0, 0], "change", {"cmap": "RdBu", "vmin": -0.3, "vmax": 0.3}),
         (sum_, images[steps, 0], "both together", {"cmap": "gray_r", "vmin": 0, "vmax": 1}),
     ):
         ax.imshow(picture.numpy(), **look)

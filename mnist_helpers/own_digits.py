@@ -176,7 +176,8 @@ def crop_to_ink(ink: np.ndarray) -> np.ndarray:
 
 def scale_to_fit(ink: np.ndarray, side: int = BOX) -> np.ndarray:
     """Scaled so that its longer side has `side` pixels, gray at the edges (anti-aliasing)."""
-    height, width = [max(round(length * side / max(ink.shape)), 1) for length in ink.shape]
+    factor = side / max(ink.shape)
+    height, width = [max(round(factor * length), 1) for length in ink.shape]
     image = Image.fromarray(ink).resize((width, height), Image.Resampling.BICUBIC)
     return np.asarray(image).clip(0, 1)
 

@@ -59,6 +59,7 @@ NO_RESULTS = {  # numbers that only look like results: what stands in the text (
     r"Python 3\.10": "a version",
     r"CC BY-SA 3\.0": "a version",
     r"MNIST \(12 MB\)": "the size of a download",
+    r"up to 100 MB": "a bound",
 }
 
 

@@ -1006,7 +1006,7 @@ def test_the_words_are_the_models_and_the_passes_numbers(meter, network, picture
     assert beginning == (
         f"Picture: {picture}. Plain softmax: {plain.argmax()} with probability {plain.max():.2f}. 100 passes with "
         f"dropout {rate}: mean probability {mean.max():.2f} for {mean.argmax()}; ")
-    said = [(int(digit), int(times)) for digit, times in re.findall(r"(\d) (\d+) times", said)]
+    said = [(int(digit), int(times)) for times, digit in re.findall(r"(\d+) times (\d)", said)]
     counts = sorted((answers.count(digit) for digit in set(answers)), reverse=True)
     assert [times for _, times in said] == counts[:3]
     assert all(answers.count(digit) == times for digit, times in said)
@@ -1028,7 +1028,7 @@ def test_the_meters_bars_are_plain_and_mean_and_its_lines_the_middle_90_percent(
 def test_without_dropout_all_passes_give_the_plain_answer(meter, network, pictures, picture):
     plain = probabilities_of(network, pictures[picture])
     words = meter.still(picture=picture, rate=0).words
-    assert f"mean probability {plain.max():.2f} for {plain.argmax()}; answers: {plain.argmax()} 100 times." in words
+    assert f"mean probability {plain.max():.2f} for {plain.argmax()}; answers: 100 times {plain.argmax()}." in words
 
 
 def test_the_same_state_gives_the_same_picture(meter, network, pictures):

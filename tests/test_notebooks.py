@@ -393,7 +393,8 @@ def rows_of_lesson_7(pattern):
 def test_lesson_7_says_what_preprocessing_does():
     ((difference,),) = stored_numbers("07_your_own_digits", r"mean difference of a pixel: ([\d.]+)")
     ((same,),) = stored_numbers("07_your_own_digits", r"same answer: ([\d.]+)%")
-    assert difference < 0.05 and same > 97, "nearly the same pixels, nearly always the same answer"
+    ((shifted,),) = stored_numbers("07_your_own_digits", r"after a shift by one pixel: ([\d.]+)")
+    assert difference < shifted and same > 97, "less than after a shift, nearly always the same answer"
     rows = rows_of_lesson_7(r"\n +([\w, ]+?) +(\d\.\d+) +(\d\.\d+)(?=\n)")
     small, drawn = rows["nothing"]
     assert max(rows["invert"]) < 0.3, "dark ink left dark is hopeless"
@@ -405,13 +406,18 @@ def test_lesson_7_says_what_preprocessing_does():
 
 
 def test_lesson_7_says_what_dropout_cannot_do():
-    rows = rows_of_lesson_7(r"\n([a-z, ]+?) +plain +(\d+)% +100 passes +(\d+)% +\(their confidence: ([\d.]+) to ([\d.]+)")
+    rows = rows_of_lesson_7(r"\n([a-z, ]+?) +plain +(\d+)% +100 passes +(\d+)% +"
+                            r"\(mean of the passes: ([\d.]+) to ([\d.]+)")
     right, wrong, drawn, letters, noise = rows.values()
-    assert all(passes < plain for plain, passes, _, _ in rows.values()), "lower everywhere"
-    fall = {name: 1 - passes / plain for name, (plain, passes, _, _) in rows.items()}
-    assert max(fall["test images, right"], fall["drawings of digits"]) < min(
-        fall["test images, wrong"], fall["letters"], fall["noise"]), "most where it is wrong, or no digit"
-    assert letters[0] >= 50, "with some letters it is almost sure"
+    for plain, passes, _, _ in (wrong, letters, noise):
+        assert passes < 0.6 * plain, "fewer of them"
+    for plain, passes, _, _ in (right, drawn):
+        assert plain - 10 < passes <= plain, "little or nothing"
+    assert letters[0] >= 30, "with some letters it is almost sure"
+    ((plain, agree),) = stored_numbers(
+        "07_your_own_digits", r"R, a letter. Plain softmax: \d with probability ([\d.]+)\. "
+                              r".*answers: (\d+) times \d\.")
+    assert plain > 0.9 and agree == 100, "all 100 passes agree"
     assert letters[3] > drawn[2], "no threshold keeps all digits and refuses all letters"
 
 
@@ -420,10 +426,14 @@ def test_lesson_7_says_what_ten_networks_miss():
     assert 24 < all_ten < 120 and one > 100, "dozens are missed by all"
     luck = 10_000 * 0.025 ** 10
     assert luck < 1e-9, "pure luck leaves none"
-    doubts = stored_numbers("07_your_own_digits", r"image +\d+: label \d.* missed by +(\d+) of 10")
-    assert len(doubts) == 15 and all_ten > 3 * sum(missed == 10 for missed, in doubts), "most are not mislabelled"
-    pairs = rows_of_lesson_7(r"\n(\d read as \d) +([\d.]+) +([\d.]+)")
-    assert len(pairs) == 8 and all(mean > half for mean, half in pairs.values()), "the intervals leave out zero"
+    ((share,),) = stored_numbers("07_your_own_digits", r"by at least eight (\d+)%")
+    assert 40 < share < 60, "about half of all mistakes"
+    doubts = stored_numbers("07_your_own_digits", r"(\d+): label \d.* missed by +(\d+) of 10 networks, most say (\d)")
+    ((listed, hard),) = stored_numbers("07_your_own_digits", r"(\d+) of the (\d+) images that all ten miss are on this")
+    assert len(doubts) == 15 and listed == sum(missed == 10 for _, missed, _ in doubts) and hard == all_ten > 3 * listed
+    assert {row: answer for row, _, answer in doubts}[6651] != 6, "most networks say something else than people"
+    pairs = rows_of_lesson_7(r"\n(\d read as \d) +([\d.]+) +([\d.]+) +(\d+) +(\d+)")
+    assert len(pairs) == 8 and all(fewest >= 1 for _, _, fewest, _ in pairs.values()), "each network makes each of them"
 
 
 def test_lesson_7_says_what_changes_do():
@@ -440,8 +450,9 @@ def test_lesson_7_says_what_augmentation_buys():
 
 
 def test_lesson_7_says_how_little_it_takes():
-    steps = stored_numbers("07_your_own_digits", r"changed by ([\d.]+): accuracy +([\d.]+)%, with random signs +([\d.]+)%")
+    steps = stored_numbers(
+        "07_your_own_digits", r"changed by at most ([\d.]+): accuracy +([\d.]+)%, with random signs +([\d.]+)%")
     (_, whole, _), _, (ten, after_ten, at_random), *_ = steps
-    assert ten == 0.1 and after_ten < 50 < 90 < at_random <= whole, "most flip within ten steps; random changes do less"
+    assert ten == 0.1 and after_ten < 50 < 90 < at_random <= whole, "most flip within ten steps, at random few"
     ((before,), (after,)) = stored_numbers("07_your_own_digits", r"Digit 0 after \d+ steps: .* Answer (\d)")
     assert before == 0 != after

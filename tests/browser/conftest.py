@@ -52,7 +52,7 @@ def browser():
 
 @pytest.fixture(scope="module")
 def lesson(request, browser, server):
-    """The lesson named by the parameter, open in JupyterLab, every cell run ("LESSON to VARIABLE": those down to it)."""
+    """The lesson named by the parameter, open in JupyterLab, all cells run ("LESSON to VARIABLE": those down to it)."""
     name, _, variable = request.param.partition(" to ")
     page = browser.new_page(viewport=PROJECTOR)
     page.set_default_timeout(30_000)
