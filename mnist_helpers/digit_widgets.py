@@ -90,7 +90,7 @@ class DrawingPad(Panel):
     def arrange(self) -> tuple[widgets.Widget, ...]:
         """The pad on the left, the picture on the right, the switches of the steps above the picture."""
         undo, clear = widgets.Button(description="Undo", icon="undo"), widgets.Button(description="Clear", icon="trash")
-        undo.on_click(lambda button: self.run_here(self.undo))
+        undo.on_click(lambda button: self.run_here(lambda: self.undo()))  # two clicks are two requests
         clear.on_click(lambda button: self.run_here(self.clear))
         for button in (undo, clear):
             button.layout.width = f"{CANVAS // 2 - 4}px"

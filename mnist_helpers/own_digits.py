@@ -51,7 +51,10 @@ def draw_strokes(strokes: Sequence[Stroke], brush: float = BRUSH, side: int = CA
 
 
 def load_drawings() -> dict[str, list[list[tuple[float, float]]]]:
-    """The drawings that come with the lessons: strokes by name. The first letter of a name is what was drawn."""
+    """The drawings that come with the lessons: strokes by name. The first letter of a name is what was drawn.
+
+    They were made for the lessons: curves through a few points, with the unsteadiness of a hand added.
+    """
     text = resources.files("mnist_helpers").joinpath("drawings.json").read_text(encoding="utf-8")
     return {name: [[(x, y) for x, y in stroke] for stroke in strokes] for name, strokes in json.loads(text).items()}
 

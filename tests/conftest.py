@@ -19,13 +19,6 @@ def pytest_configure(config):
     torch.set_num_threads(1)  # the tests' networks are small: on a busy machine more threads wait for each other
 
 
-def pytest_collection_modifyitems(items):
-    """What runs together on one worker: a file; of the browser tests, all of one lesson."""
-    for item in items:
-        lesson = getattr(item, "callspec", None) and item.callspec.params.get("lesson")
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {lesson or ''}"))
-
-
 @pytest.fixture(autouse=True)
 def close_figures():
     yield

@@ -418,6 +418,8 @@ def test_lesson_7_says_what_dropout_cannot_do():
         "07_your_own_digits", r"R, a letter. Plain softmax: \d with probability ([\d.]+)\. "
                               r".*answers: (\d+) times \d\.")
     assert plain > 0.9 and agree == 100, "all 100 passes agree"
+    ((misread,),) = stored_numbers("07_your_own_digits", r"Picture: 1, wide. Plain softmax: (\d)")
+    assert misread == 7, "as the first teaching note says"
     assert letters[3] > drawn[2], "no threshold keeps all digits and refuses all letters"
 
 

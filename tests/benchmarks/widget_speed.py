@@ -10,6 +10,7 @@ import time
 import torch
 
 from mnist_helpers import load_mnist, predict, train_run
+from mnist_helpers.digit_widgets import change_lab, doubt_meter, drawing_pad, flip_lab
 from mnist_helpers.ledger import last_epochs, load_ledger, select
 from mnist_helpers.ledger_widgets import guess, ledger_explorer
 from mnist_helpers.widgets import curve_reader, digit_browser, dropout_microscope, prediction_explorer, training_lab
@@ -29,6 +30,10 @@ def redraws(data):
         "guess": (guess("What is the recipe's validation loss?", losses, 0, 1), "guess"),
         "explorer, dropout": (ledger_explorer(ledger, data), "dropout"),
         "explorer, images": (ledger_explorer(ledger, data), "train_size"),
+        "drawing_pad": (drawing_pad(run.model), "example"),
+        "doubt_meter": (doubt_meter(run.model, {"a test image": data.test[0][0]}), "rate"),
+        "change_lab": (change_lab(run.model, data.test), "angle"),
+        "flip_lab": (flip_lab(run.model, data.test), "steps"),
     }
     for name, (panel, control) in panels.items():
         slider, times = panel.controls[control], []
