@@ -455,7 +455,8 @@ def command(folder, *options, epochs=10):
     options = [*options, "--folder", str(folder), "--ledger", str(folder / "ledger.csv.gz")]
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND.format(options=options, epochs=epochs)], cwd=ROOT, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # who started the tests may ignore Ctrl+C
     try:
         yield process
     finally:
