@@ -86,6 +86,7 @@ class DrawingPad(Panel):
         self.upload.observe(lambda change: self.run_here(self.take_upload), "value")
         super().__init__(controls, self.draw_pad, (7.6, 3.5))
         self.children = self.arrange()
+        self.share_right(())  # computed before the first stroke, which need not wait for it then
 
     def arrange(self) -> tuple[widgets.Widget, ...]:
         """The pad on the left, the picture on the right, the switches of the steps above the picture."""
