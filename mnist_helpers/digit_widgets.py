@@ -2,7 +2,6 @@
 import copy
 import dataclasses
 import html
-import io
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 
@@ -38,7 +37,16 @@ from mnist_helpers.own_digits import (
 from mnist_helpers.plots import COLORS, WRONG, plot_predictions, plot_probabilities
 from mnist_helpers.predictions import predict
 from mnist_helpers.training import evaluate, train_step
-from mnist_helpers.widgets import NARROW, PIXELS_PER_INCH, WIDE, LivePanel, OwnRandomNumbers, Panel, classes_of
+from mnist_helpers.widgets import (
+    NARROW,
+    PIXELS_PER_INCH,
+    WIDE,
+    LivePanel,
+    OwnRandomNumbers,
+    Panel,
+    classes_of,
+    quick_png,
+)
 
 SWITCHES = {"invert": "invert if need be", "clean": "clean", "crop": "crop", "scale": "scale to 20",
             "center": "centre by mass"}
@@ -335,9 +343,7 @@ class PadPicture:
             artist.axes.draw_artist(artist)
         for spine in self.frames:  # the images lie over them
             spine.axes.draw_artist(spine)
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
-        return buffer.getvalue()
+        return quick_png(self.canvas)
 
 
 # ---------------------------------------------------------------- how sure is it?
@@ -522,7 +528,7 @@ def flip_lab(model: nn.Module, dataset: TensorDataset, size: float = 0.01) -> Pa
     """Change an image step by step so that the loss grows, and see when the answer flips.
 
     Takes from `dataset` the first image of each class that the model reads rightly. Controls: `digit`, `steps` (0 to
-    30); in each step every pixel changes by `size`. Raises ValueError when the model reads none rightly.
+    30); in each step each pixel changes by at most `size`. Raises ValueError when the model reads none rightly.
     """
     with OwnRandomNumbers(0):
         predictions = predict(model, dataset)

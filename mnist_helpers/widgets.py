@@ -590,9 +590,14 @@ class LivePicture:
         for line, (part, quantity) in zip(self.lines, parts):
             line.set_data(curve.epochs, [getattr(point, quantity) for point in part])
             line.axes.draw_artist(line)
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
-        return buffer.getvalue()
+        return quick_png(self.canvas)
+
+
+def quick_png(canvas: FigureCanvasAgg) -> bytes:
+    """What is drawn on the canvas as the bytes of a PNG file: larger than that of `to_png`, and made faster."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
 
 
 def runs_table(runs: Sequence[Curve]) -> str:
