@@ -306,16 +306,19 @@ def make_loader(
     """A DataLoader that fetches each batch of a `TensorDataset` with one index operation.
 
     Other datasets are read example by example, as DataLoader does by default. With `shuffle` each pass has a new
-    order, drawn with `generator` or, without one, with torch's global random numbers (see `set_seed`).
+    order, drawn from a generator of the loader's own. It starts from `generator`, or else from one number of torch's
+    global random numbers (see `set_seed`) that is drawn here; reading the loader never touches the global ones.
     The last batch is smaller when `batch_size` does not divide the number of examples.
     Raises ValueError for an empty dataset or a batch size that is no whole number from 1 up.
     """
     if len(dataset) == 0:
         raise ValueError("the dataset is empty: there is nothing to load")
-    if not isinstance(batch_size, Integral) or batch_size < 1:
+    if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
         raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
+    if generator is None:
+        generator = torch.Generator().manual_seed(torch.randint(2**62, ()).item() if shuffle else 0)
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
     batches = BatchSampler(order, int(batch_size), drop_last=False)
     if not isinstance(dataset, TensorDataset):
-        return DataLoader(dataset, batch_sampler=batches)
-    return DataLoader(dataset, sampler=batches, batch_size=None)
+        return DataLoader(dataset, batch_sampler=batches, generator=generator)
+    return DataLoader(dataset, sampler=batches, batch_size=None, generator=generator)

@@ -1,18 +1,24 @@
-"""Train the recipe, keep trained runs in files and find them again."""
+"""Train the recipe, keep trained runs in files and find them again.
+
+`python -m mnist_helpers.runs` trains the run anew that comes with the package.
+"""
 import dataclasses
 import inspect
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from mnist_helpers.data import MNISTData, make_loader
+from mnist_helpers.data import MNISTData, load_mnist, make_loader
 from mnist_helpers.model import MNISTNet
-from mnist_helpers.training import History, fit, pick_device, set_seed
+from mnist_helpers.training import History, fit, make_optimizer, pick_device, set_seed
 
 FORMAT = "mnist_helpers run 1"
+SETTINGS = ("dropout", "weight_decay", "epochs", "seed")  # of a run; arguments of `train_run`
+SHIPPED = Path(__file__).with_name("assets") / "recipe.pt"
 
 
 @dataclasses.dataclass
@@ -32,18 +38,21 @@ def train_run(
     weight_decay: float = 1e-4,
     epochs: int = 10,
     seed: int = 0,
+    network: Callable[[float], nn.Module] = MNISTNet,
+    optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+    device: torch.device | str | None = None,
     **fit_options: object,
 ) -> Run:
     """Train `MNISTNet` by the recipe; each argument changes one part of it. `fit_options` go to `fit`.
 
+    `network` makes a model from a dropout rate. `device`: where to train, by default the fastest there is.
     The same seed gives the same initial weights and the same order of batches whatever the other settings are.
     """
     set_seed(seed)
-    model = MNISTNet(dropout=dropout).to(pick_device())
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
-    order = torch.Generator().manual_seed(seed)  # of its own, so that dropout cannot change the batches
-    train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=order)
+    model = network(dropout).to(device or pick_device())
+    train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(seed))
     valid_loader = make_loader(data.valid, batch_size=1024)
+    optimizer = make_optimizer(model, weight_decay, optimizer_class)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
     settings = {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed}
     return Run(model, history, settings)
@@ -59,8 +68,10 @@ def library_versions() -> dict:
     return {"python": platform.python_version(), "torch": str(torch.__version__)}
 
 
-def save_run(path: str | Path, run: Run, data: MNISTData) -> Path:
+def save_run(path: str | Path, run: Run, data: MNISTData, **more: str) -> Path:
     """Write a run to a file: weights, history, settings, library versions and the data it was trained on.
+
+    `more` is written beside what is said of the data.
 
     The file is written under another name first, so an older run at `path` is lost only when the new one is complete.
     """
@@ -72,7 +83,7 @@ def save_run(path: str | Path, run: Run, data: MNISTData) -> Path:
         "history": dataclasses.asdict(run.history),
         "settings": {name: getattr(value, "item", lambda: value)() for name, value in run.settings.items()},
         "versions": run.versions,
-        "data": {"about": str(data), "fingerprint": data.fingerprint()},
+        "data": {"about": str(data), "fingerprint": data.fingerprint(), **more},
     }
     unfinished = path.with_name(path.name + ".unfinished")
     torch.save(content, unfinished)
@@ -80,13 +91,28 @@ def save_run(path: str | Path, run: Run, data: MNISTData) -> Path:
     return path
 
 
-def load_run(path: str | Path, data: MNISTData) -> Run:
+def load_run(path: str | Path, data: MNISTData | None) -> Run:
     """Read a run that `save_run` wrote. Nothing in the file is executed (`weights_only=True`).
 
-    Raises FileNotFoundError when there is no such file; ValueError when it is damaged, when it is no run, and when
-    the run was trained on other data than `data`.
+    Raises FileNotFoundError when there is no such file; ValueError when it is damaged or incomplete, when it is no run,
+    and when the run was trained on other data than `data`. Without `data` (None) a run on any data will do.
     """
     path = Path(path)
+    content = read_run(path)
+    trained_on = content["data"]
+    if data is not None and trained_on["fingerprint"] != data.fingerprint():
+        raise ValueError(f"{path} was trained on other data ({trained_on['about']}) than is loaded now ({data}). "
+                         "Load the same data, or train again")
+    try:
+        model = MNISTNet(dropout=content["settings"]["dropout"])
+        model.load_state_dict(content["weights"])
+    except RuntimeError as error:
+        raise ValueError(f"the weights in {path} do not fit MNISTNet, they belong to another network") from error
+    return Run(model.to(pick_device()), History(**content["history"]), content["settings"], content["versions"])
+
+
+def read_run(path: Path) -> dict:
+    """The content of a file that `save_run` wrote, complete. Raises as `load_run` does."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no run file {path}. Lesson 03 trains the recipe and saves it")
     try:
@@ -97,29 +123,37 @@ def load_run(path: str | Path, data: MNISTData) -> Run:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} holds no run: save_run writes the mark '{FORMAT}' into its files. Was it made by "
                          "another program or another version? Then delete it and train again")
-    trained_on = content["data"]
-    if trained_on["fingerprint"] != data.fingerprint():
-        raise ValueError(f"{path} was trained on other data ({trained_on['about']}) than is loaded now ({data}). "
-                         "Load the same data, or train again")
-    model = MNISTNet(dropout=content["settings"]["dropout"])
-    try:
-        model.load_state_dict(content["weights"])
-    except RuntimeError as error:
-        raise ValueError(f"the weights in {path} do not fit MNISTNet, they belong to another network") from error
-    return Run(model.to(pick_device()), History(**content["history"]), content["settings"], content["versions"])
+    parts = {"weights": (), "history": field_names(History), "settings": SETTINGS, "versions": (),
+             "data": ("about", "fingerprint")}
+    missing = [part for part, names in parts.items() if part not in content or not set(names) <= set(content[part])]
+    if missing:
+        raise ValueError(f"{path} is incomplete: {', '.join(missing)} is missing or lacks a part. "
+                         "Delete it and train again")
+    return content
+
+
+def field_names(kind: type) -> list[str]:
+    """The names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(kind)]
 
 
 def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
-    """The run `name` from `runs_dir()` if it fits `data` and `settings`; otherwise trains it now. Says which.
+    """The run `name` for `data` and `settings`: shipped with the package, trained before, or trained now. Says which.
 
-    `settings` are arguments of `train_run`; those not given have its defaults. A newly trained run is kept for the
-    next time, unless another file stands at its place.
+    `settings` are arguments of `train_run`; those not given have its defaults. The name "recipe" with the recipe's
+    settings is the run that comes with the package, the same on every machine; on the sample, too, though it was trained
+    on full MNIST. Other runs are looked for in `runs_dir()`; a newly trained one is kept there for the next time, unless
+    another file stands at its place. Raises TypeError for a setting that neither `train_run` nor `fit` has.
     """
+    defaults = {key: inspect.signature(train_run).parameters[key].default for key in SETTINGS}
+    check_settings(settings)
+    wanted = {key: settings.get(key, default) for key, default in defaults.items()}
+    if name == "recipe" and wanted == defaults and (note := shipped_for(data)):
+        print(f"Took the run 'recipe' that comes with the package. {note}")
+        return load_run(SHIPPED, None)
     path = runs_dir() / f"{name}.pt"
     try:
         run = load_run(path, data)
-        arguments = inspect.signature(train_run).parameters
-        wanted = {key: settings.get(key, arguments[key].default) for key in run.settings}
         if run.settings == wanted and len(run.history) == run.settings["epochs"]:
             print(f"Loaded the run '{name}' that was trained before.")
             return run
@@ -131,3 +165,33 @@ def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
     if not path.exists() and len(run.history) == run.settings["epochs"]:
         save_run(path, run, data)
     return run
+
+
+def check_settings(settings: dict) -> None:
+    """Raise TypeError for a name that is neither an argument of `train_run` nor an option of `fit`."""
+    options = [*SETTINGS, "on_epoch_end", "progress", "threads"]
+    if unknown := [key for key in settings if key not in options]:
+        raise TypeError(f"there is no setting {', '.join(map(repr, unknown))}, only {', '.join(options)}")
+
+
+def shipped_for(data: MNISTData) -> str:
+    """What to say of the shipped run when it is to be used with `data`; empty when it is not."""
+    shipped = read_run(SHIPPED)["data"]
+    if data.fingerprint() == shipped["fingerprint"]:
+        return "It was trained on these training images."
+    if data.source == "sample" and data.fingerprint() == shipped["sample"]:
+        return ("It was trained on full MNIST, and most images of the sample were among its training images: "
+                "what is measured here on the sample comes out too good.")
+    return ""
+
+
+def ship() -> None:
+    """Train the recipe on full MNIST and write the file that comes with the package."""
+    data = load_mnist()
+    if data.source != "full":
+        raise SystemExit(f"the shipped run is one on full MNIST, but this is: {data}")
+    save_run(SHIPPED, train_run(data), data, sample=load_mnist("sample").fingerprint())
+
+
+if __name__ == "__main__":
+    ship()

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,13 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-# Two settings for speed on processors; tests/benchmarks/training_speed.py measures what each of them brings.
-# Weight decay drives the weights of pixels that are never inked towards zero, and with them Adam's means, down to
-# numbers below 1e-38 (denormals), which processors handle very slowly: count them as zero instead.
-torch.set_flush_denormal(True)
-# The layers are so small that more threads gain little; and when another program needs a core, or a container may use
-# fewer cores than the machine has, they wait for each other most of the time.
-torch.set_num_threads(1)
+LEARNING_RATE = 0.001
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,26 +72,6 @@ class History:
         """The history as a pandas table with the epoch as its index."""
         return pd.DataFrame(dataclasses.asdict(self), index=pd.Index(self.epochs, name="epoch"), dtype=float)
 
-    @classmethod
-    def from_frame(cls, frame: pd.DataFrame) -> "History":
-        """The inverse of `to_frame`. Raises ValueError when the columns are others than a history's."""
-        names = [field.name for field in dataclasses.fields(cls)]
-        if list(frame.columns) != names:
-            raise ValueError(f"a history has the columns {names}, got {list(frame.columns)}")
-        return cls(**{name: frame[name].tolist() for name in names})
-
-    def to_csv(self, path: str | Path) -> None:
-        """Write the history to a CSV file, every digit of it; an older file there is replaced at the end only."""
-        path = Path(path)
-        unfinished = path.with_name(path.name + ".unfinished")
-        self.to_frame().to_csv(unfinished)
-        unfinished.replace(path)
-
-    @classmethod
-    def from_csv(cls, path: str | Path) -> "History":
-        """Read a file that `to_csv` wrote, without loss."""
-        return cls.from_frame(pd.read_csv(path, index_col="epoch", dtype=str).astype(float))
-
     def __repr__(self) -> str:
         return self.to_frame().to_string(float_format="{:.4f}".format)
 
@@ -134,6 +107,54 @@ def pick_device() -> torch.device:
 def device_of(model: nn.Module) -> torch.device:
     """The device on which the model's parameters lie."""
     return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
+def make_optimizer(
+    model: nn.Module, weight_decay: float = 1e-4, optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam
+) -> torch.optim.Optimizer:
+    """The recipe's optimizer for the parameters of `model`: Adam (or another class) with learning rate 0.001.
+
+    `fused` does the whole step in one piece of code, which is faster and changes no number.
+    """
+    return optimizer_class(model.parameters(), lr=LEARNING_RATE, weight_decay=weight_decay, fused=True)
+
+
+def flushes_denormals() -> bool:
+    """Whether this thread counts numbers below about 1e-38 (denormals) as zero."""
+    return (torch.tensor([1e-38]) * 0.1).item() == 0
+
+
+@contextmanager
+def quick_settings(threads: int = 1) -> Iterator[None]:
+    """Within a `with` block: two settings of PyTorch that make small networks train faster; after it the old ones.
+
+    One thread: the layers are so small that more threads gain little, and they wait for each other when another
+    program needs a core. Denormals count as zero: weight decay drives the weights of pixels that are never inked
+    below 1e-38, where processors are very slow. tests/benchmarks/training_speed.py measures both.
+    """
+    threads_before, flushed_before = torch.get_num_threads(), flushes_denormals()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.set_flush_denormal(flushed_before)
+
+
+@contextmanager
+def same_order(loader: Iterable) -> Iterator[None]:
+    """Within a `with` block `loader` may be read; after it, it goes on as if it had not been read.
+
+    A loader that shuffles draws its order from a generator of its own, which is set back here.
+    """
+    generator = getattr(loader, "generator", None)
+    state = None if generator is None else generator.get_state()
+    try:
+        yield
+    finally:
+        if generator is not None:
+            generator.set_state(state)
 
 
 @contextmanager
@@ -178,18 +199,25 @@ def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
     return Metrics(loss, accuracy)
 
 
+def train_steps(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optimizer) -> Iterator[tuple[Metrics, int]]:
+    """One pass over the training batches, a step each time that the next value is asked for (a generator).
+
+    Yields the metrics of the step and the number of its examples. Raises DivergedError after the first step whose loss
+    is infinite or not a number: the weights are then useless.
+    """
+    device = device_of(model)
+    for step, (images, labels) in enumerate(loader, start=1):
+        metrics = train_step(model, images.to(device), labels.to(device), optimizer)
+        check_finite(metrics.loss, f"at step {step}")
+        yield metrics, len(labels)
+
+
 def train_epoch(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optimizer) -> Metrics:
     """One pass over the training batches; returns the running loss and accuracy, while the weights change.
 
-    Raises DivergedError after the first step whose loss is infinite or not a number (the weights are then useless),
-    ValueError when there is no batch.
+    Raises DivergedError as `train_steps` does, ValueError when there is no batch.
     """
-    device, batches = device_of(model), []
-    for step, (images, labels) in enumerate(loader, start=1):
-        batch = train_step(model, images.to(device), labels.to(device), optimizer)
-        check_finite(batch.loss, f"at step {step}")
-        batches.append((batch, len(labels)))
-    return weighted_mean(batches)
+    return weighted_mean(list(train_steps(model, loader, optimizer)))
 
 
 def check_finite(loss: float, when: str) -> None:
@@ -201,10 +229,11 @@ def check_finite(loss: float, when: str) -> None:
 def evaluate(model: nn.Module, loader: Iterable) -> Metrics:
     """Loss and accuracy over all batches of `loader`, with dropout off.
 
-    The model comes back in the mode it was in. Raises ValueError when there is no batch.
+    Looking changes nothing: the model comes back in the mode it was in, and a loader that shuffles goes on as if it had
+    not been read. Raises ValueError when there is no batch.
     """
     device, batches = device_of(model), []
-    with eval_mode(model), torch.no_grad():
+    with eval_mode(model), same_order(loader), torch.no_grad():
         for images, labels in loader:
             logits, labels = model(images.to(device)), labels.to(device)
             loss = F.cross_entropy(logits, labels).item()
@@ -221,28 +250,29 @@ def fit(
     epochs: int = 10,
     on_epoch_end: Callable[[History], object] | None = None,
     progress: bool = True,
+    threads: int = 1,
 ) -> History:
     """Train for `epochs` epochs and measure after each of them; returns the history.
 
     Shows a progress bar with the time left, unless `progress` is False. After each epoch calls `on_epoch_end(history)`;
     when that returns True, training stops there (early stopping). Kernel → Interrupt (KeyboardInterrupt) stops it too:
     the history then holds the completed epochs, and the model keeps the weights of its last step.
+    `threads`: on how many threads of the processor; one is the fastest for networks as small as MNISTNet, a large
+    one may want torch.get_num_threads(). PyTorch's settings are put back at the end (see `quick_settings`).
 
     Raises ValueError for fewer than 1 epoch or an empty loader; DivergedError (with the history so far in its
     attribute `history`) when the loss is infinite or not a number.
     """
-    if not isinstance(epochs, Integral) or epochs < 1:
-        raise ValueError(f"epochs must be a whole number from 1 up, got {epochs!r}")
+    for name, number in {"epochs": epochs, "threads": threads}.items():
+        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name} must be a whole number from 1 up, got {number!r}")
     history = History()
-    with progress_bar(epochs, train_loader, progress) as bar:
+    with quick_settings(threads), progress_bar(epochs, train_loader, progress) as bar:
         try:
             for epoch in range(1, epochs + 1):
-                started = time.perf_counter()
                 bar.set_description(f"epoch {epoch}/{epochs}")
-                running = train_epoch(model, counted(train_loader, bar), optimizer)
-                train, valid = evaluate(model, train_loader), evaluate(model, valid_loader)
-                check_finite(train.loss, "after the last step")
-                history.append(train, valid, running, time.perf_counter() - started)
+                for _ in epoch_steps(model, optimizer, train_loader, valid_loader, history):
+                    bar.update()
                 stop = on_epoch_end(history) if on_epoch_end is not None else False
                 if isinstance(stop, (bool, np.bool_)) and stop:
                     break
@@ -253,6 +283,21 @@ def fit(
     return history
 
 
+def epoch_steps(
+    model: nn.Module, optimizer: torch.optim.Optimizer, train_loader: Iterable, valid_loader: Iterable,
+    history: History,
+) -> Iterator[tuple[Metrics, int]]:
+    """`train_steps` of one epoch; at the end of them measures the model and adds the epoch to `history`."""
+    started, batches = time.perf_counter(), []
+    for batch in train_steps(model, train_loader, optimizer):
+        batches.append(batch)
+        yield batch
+    running = weighted_mean(batches)
+    train, valid = evaluate(model, train_loader), evaluate(model, valid_loader)
+    check_finite(train.loss, "after the last step")
+    history.append(train, valid, running, time.perf_counter() - started)
+
+
 def progress_bar(epochs: int, loader: Iterable, shown: bool) -> tqdm:
     """A bar over all steps of all epochs, on standard output so that a notebook keeps its last state."""
     try:
@@ -260,10 +305,3 @@ def progress_bar(epochs: int, loader: Iterable, shown: bool) -> tqdm:
     except TypeError:  # a stream, whose length nobody knows
         total = None
     return tqdm(total=total, unit=" steps", file=sys.stdout, disable=not shown, ncols=90, mininterval=0.25)
-
-
-def counted(loader: Iterable, bar: tqdm) -> Iterator:
-    """The batches of `loader`, moving `bar` on by one for each."""
-    for batch in loader:
-        yield batch
-        bar.update()

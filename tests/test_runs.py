@@ -5,12 +5,17 @@ import pickle
 import platform
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy.stats import t
 
 from mnist_helpers import runs
+from mnist_helpers.data import make_loader
+from mnist_helpers.ledger import last_epochs, load_ledger, select
 from mnist_helpers.predictions import predict
-from mnist_helpers.runs import load_or_train, load_run, runs_dir, save_run, train_run
+from mnist_helpers.runs import SHIPPED, load_or_train, load_run, read_run, runs_dir, save_run, train_run
+from mnist_helpers.training import evaluate
 
 
 @pytest.fixture
@@ -262,3 +267,62 @@ def test_a_saved_run_that_was_stopped_is_trained_anew(own_runs, small, capsys):
     assert "not complete" in capsys.readouterr().out
 
 
+
+
+# ---------------------------------------------------------------- the run that comes with the package
+
+
+def test_the_shipped_run_is_the_recipe_on_full_mnist():
+    content = read_run(SHIPPED)
+    assert content["settings"] == {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 10, "seed": 0}
+    assert len(content["history"]["seconds"]) == 10 and set(content["versions"]) == {"python", "torch"}
+    assert content["data"]["about"] == "Full MNIST: 48,000 training, 12,000 validation and 10,000 test images"
+    assert SHIPPED.stat().st_size < 1_000_000
+
+
+def test_the_shipped_run_gives_its_own_history(full):
+    run = load_or_train("recipe", full)
+    for part, loader in {"train": make_loader(full.train, 1024), "valid": make_loader(full.valid, 1024)}.items():
+        metrics = evaluate(run.model, loader)
+        assert metrics.accuracy == getattr(run.history, f"{part}_accuracy")[-1]
+        assert metrics.loss == pytest.approx(getattr(run.history, f"{part}_loss")[-1], rel=1e-5)
+
+
+def test_the_shipped_run_lies_among_the_ledger_s_seeds():
+    """The ledger has ten seeds of this very setting: 99.9 % of further runs lie in their prediction interval."""
+    history = pd.DataFrame(read_run(SHIPPED)["history"])
+    seeds = select(last_epochs(load_ledger()))
+    assert len(seeds) == 10
+    for column in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "running_loss"):
+        half = t.ppf(0.9995, len(seeds) - 1) * seeds[column].std() * (1 + 1 / len(seeds)) ** 0.5
+        assert abs(history[column].iloc[-1] - seeds[column].mean()) < half, column
+
+
+def test_the_sample_takes_the_shipped_run_and_says_where_it_comes_from(own_runs, sample, capsys):
+    run = load_or_train("recipe", sample)
+    assert equal_weights(run.model, load_run(SHIPPED, None).model)
+    said = capsys.readouterr().out
+    assert "comes with the package" in said and "full MNIST" in said and "too good" in said
+    assert not own_runs.exists()
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 1}, {"epochs": 1, "dropout": 0.3}], ids=str)
+def test_other_settings_than_the_recipe_s_are_trained(own_runs, sample, capsys, settings):
+    load_or_train("recipe", sample.with_train_size(100), **settings)
+    assert "Training the run 'recipe' now" in capsys.readouterr().out
+
+
+def test_a_setting_that_there_is_not_is_refused_where_a_run_is_stored_too(own_runs, small):
+    load_or_train("x", small, epochs=1, progress=False)
+    with pytest.raises(TypeError, match="'droput'.*dropout, weight_decay"):
+        load_or_train("x", small, epochs=1, droput=0.9)
+
+
+@pytest.mark.parametrize("part", ["weights", "history", "settings", "versions", "data"])
+def test_an_incomplete_file_is_refused(path, small, part):
+    content = torch.load(path, weights_only=True)
+    for broken in ({name: value for name, value in content.items() if name != part},
+                   content | {part: {}} if part in ("history", "settings", "data") else {"format": runs.FORMAT}):
+        torch.save(broken, path)
+        with pytest.raises(ValueError, match=f"incomplete: .*{part}.*train again"):
+            load_run(path, small)

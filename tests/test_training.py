@@ -1,7 +1,10 @@
 """Steps, epochs and the history of a training run."""
+import contextlib
 import copy
 import math
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -20,10 +23,13 @@ from mnist_helpers.training import (
     Metrics,
     evaluate,
     fit,
+    flushes_denormals,
+    make_optimizer,
     pick_device,
     set_seed,
     train_epoch,
     train_step,
+    train_steps,
 )
 
 
@@ -418,53 +424,9 @@ def test_append_puts_each_number_into_its_column():
     assert history == History([1.0], [2.0], [3.0], [4.0], [5.0], [6.0], [7.0])
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_history_survives_csv_to_the_last_bit(history, tmp_path):
-    history.to_csv(tmp_path / "history.csv")
-    assert History.from_csv(tmp_path / "history.csv") == history
-
-
-def test_a_history_survives_pandas_to_the_last_bit(history):
-    assert History.from_frame(history.to_frame()) == history
-
-
-def test_an_empty_history_survives_csv(tmp_path):
-    History().to_csv(tmp_path / "history.csv")
-    assert History.from_csv(tmp_path / "history.csv") == History()
-
-
 def test_the_table_is_indexed_by_the_epochs_from_1(history):
     assert history.to_frame().index.tolist() == history.epochs == [1, 2, 3, 4, 5]
     assert history.to_frame().index.name == "epoch"
-
-
-def test_only_the_file_is_left_after_to_csv(history, tmp_path):
-    history.to_csv(tmp_path / "history.csv")
-    assert [path.name for path in tmp_path.iterdir()] == ["history.csv"]
-
-
-def test_an_interrupted_to_csv_leaves_the_older_file(history, tmp_path, monkeypatch):
-    def write_half(frame, path):
-        path.write_text("epoch,train_lo")
-        raise OSError("disk full")
-
-    history.to_csv(tmp_path / "history.csv")
-    monkeypatch.setattr(pd.DataFrame, "to_csv", write_half)
-    with pytest.raises(OSError, match="disk full"):
-        History().to_csv(tmp_path / "history.csv")
-    assert History.from_csv(tmp_path / "history.csv") == history
-
-
-@pytest.mark.parametrize("change", [
-    lambda frame: frame.drop(columns="seconds"),
-    lambda frame: frame.assign(extra=1.0),
-    lambda frame: frame.rename(columns={"train_loss": "loss"}),
-], ids=["one too few", "one too many", "another name"])
-def test_a_table_with_other_columns_is_refused_with_its_columns(history, change):
-    frame = change(history.to_frame())
-    with pytest.raises(ValueError) as caught:
-        History.from_frame(frame)
-    assert str(list(frame.columns)) in str(caught.value) and "'valid_accuracy'" in str(caught.value)
 
 
 def test_the_best_epoch_has_the_lowest_validation_loss(history):
@@ -524,8 +486,71 @@ def test_pick_device_gives_a_device_that_works():
     assert (torch.ones(2, device=pick_device()) + 1).sum().item() == 4
 
 
-def test_denormal_numbers_count_as_zero():
-    product = (torch.tensor(1e-40) * 1).item()
-    if not torch.set_flush_denormal(True):
-        pytest.skip("this processor cannot flush denormal numbers")
-    assert product == 0
+@pytest.fixture
+def other_settings():
+    """Two threads and denormal numbers kept, as a program without this package has them; the tests' own come back."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    torch.set_flush_denormal(False)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_importing_the_package_changes_no_setting_of_pytorch():
+    code = ("import torch; before = torch.get_num_threads(); import mnist_helpers, mnist_helpers.widgets; "
+            "print(torch.get_num_threads() == before, (torch.tensor([1e-38]) * 0.1).item() > 0)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "True True\n"
+
+
+@pytest.mark.parametrize("end", [lambda history: None, lambda history: 1 / 0], ids=["done", "error"])
+def test_fit_sets_threads_and_denormals_for_itself_only(model, loaders, other_settings, end):
+    inside = []
+
+    def look(history):
+        inside.append((torch.get_num_threads(), flushes_denormals()))
+        return end(history)
+
+    with contextlib.suppress(ZeroDivisionError):
+        fit(model, sgd(model), *loaders, epochs=1, on_epoch_end=look, progress=False)
+    assert inside == [(1, torch.set_flush_denormal(True))]
+    torch.set_flush_denormal(False)
+    assert torch.get_num_threads() == 2 and not flushes_denormals()
+
+
+def test_fit_takes_more_threads_where_asked(model, loaders):
+    seen = []
+    fit(model, sgd(model), *loaders, epochs=1, on_epoch_end=lambda _: seen.append(torch.get_num_threads()), threads=2,
+        progress=False)
+    assert seen == [2]
+
+
+def trained_weights(small, look=lambda model, loader, dataset: None):
+    """The weights after two epochs, with `look` called between them and in the middle of the second."""
+    set_seed(0)
+    model, loader = MNISTNet(), make_loader(small.train, 32, shuffle=True)
+    optimizer = make_optimizer(model)
+    train_epoch(model, loader, optimizer)
+    look(model, loader, small.valid)
+    for step, _ in enumerate(train_steps(model, loader, optimizer)):
+        if step == 3:
+            look(model, loader, small.valid)
+    return weights_of(model)
+
+
+@pytest.mark.parametrize("look", [
+    lambda model, loader, dataset: predict(model, dataset),
+    lambda model, loader, dataset: evaluate(model, make_loader(dataset, 100)),
+    lambda model, loader, dataset: evaluate(model, loader),
+    lambda model, loader, dataset: list(make_loader(dataset, 32)),
+], ids=["predict", "evaluate", "evaluate the training loader", "read a loader"])
+def test_looking_does_not_change_the_run(small, look):
+    assert torch.equal(trained_weights(small, look), trained_weights(small))
+
+
+def test_the_optimizer_is_the_recipe_s(model):
+    optimizer = make_optimizer(model)
+    assert type(optimizer) is torch.optim.Adam
+    (group,) = optimizer.param_groups
+    assert (group["lr"], group["weight_decay"], group["betas"], len(group["params"])) == (0.001, 1e-4, (0.9, 0.999), 6)
+    assert type(make_optimizer(model, 0.1, torch.optim.AdamW)) is torch.optim.AdamW
