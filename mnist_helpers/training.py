@@ -15,9 +15,6 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-LEARNING_RATE = 0.001
-
-
 @dataclasses.dataclass(frozen=True)
 class Metrics:
     """Loss (cross-entropy in nats) and accuracy (a share from 0 to 1), both means over examples."""
@@ -116,7 +113,7 @@ def make_optimizer(
 
     `fused` does the whole step in one piece of code, which is faster and changes no number.
     """
-    return optimizer_class(model.parameters(), lr=LEARNING_RATE, weight_decay=weight_decay, fused=True)
+    return optimizer_class(model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
 
 
 def flushes_denormals() -> bool:

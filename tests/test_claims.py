@@ -9,7 +9,7 @@ from pathlib import Path
 
 import claims
 import pytest
-from test_notebooks import PATHS, markdown_cells, read
+from lessons import PATHS, markdown_cells, read
 
 README = Path(__file__).parent.parent / "README.md"
 MARK = r"[*_]*<!-- claim: (?P<name>\w+) -->"

@@ -9,46 +9,8 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
+from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from mnist_helpers.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
-
-PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
-LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
-           "06_regularization_lab", "07_your_own_digits"]
-MIRROR = "mirrors:"
-
-
-def read(path):
-    return nbformat.read(path, as_version=4)
-
-
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def markdown_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-
-
-def text_outputs(notebook):
-    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
-
-
-def mirrors():
-    """(notebook, cell source, dotted name) of each definition that stands in a notebook and in the package."""
-    for path in PATHS:
-        for cell in code_cells(read(path)):
-            for tag in cell.metadata.get("tags", []):
-                if tag.startswith(MIRROR):
-                    yield path.stem, cell.source, tag.removeprefix(MIRROR)
-
-
-def solutions(notebook):
-    """The code of the folded solutions, in order."""
-    text = "\n".join(cell.source for cell in markdown_cells(notebook))
-    folded = re.findall(r"<details>.*?</details>", text, re.S)
-    return [code for part in folded for code in re.findall(r"```python\n(.*?)```", part, re.S)]
-
 
 def bare(definition):
     """The definition's code without docstrings and type hints, in one fixed form."""
@@ -66,6 +28,10 @@ def definition(source, name):
     found = [node for node in ast.parse(source).body if getattr(node, "name", None) == name]
     assert len(found) == 1, f"{len(found)} definitions of {name}"
     return bare(found[0])
+
+
+LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
+           "06_regularization_lab", "07_your_own_digits"]
 
 
 def test_the_lessons_are_there():
@@ -193,21 +159,6 @@ def test_opened_cold_on_the_sample_offline(path, tmp_path, monkeypatch):
     assert "MNIST sample: 3,000 training, 1,000 validation and 1,000 test images" in text_outputs(notebook)
 
 
-def stored_numbers(lesson, pattern):
-    """All matches of `pattern` (with groups) in the stored text outputs of a lesson, as tuples of numbers."""
-    path = next(path for path in PATHS if path.stem == lesson)
-    found = [match.groups() for match in re.finditer(pattern, text_outputs(read(path)))]
-    assert found, f"no output of {lesson} matches {pattern}"
-    return [tuple(float(number) for number in groups) for groups in found]
-
-
-def test_lesson_1_says_what_its_run_shows():
-    ((first, first_sd), (last, last_sd)) = stored_numbers(
-        "01_data_loading", r"epoch +\d+: ([+-][\d.]+) ± ([\d.]+) percentage points")
-    assert first < last < 0, "standardizing is ahead, most of all in the first epoch"
-    assert abs(first) > 2 * first_sd
-
-
 def test_lesson_1_says_what_the_pixels_show(sample):
     pixels = (sample.train.tensors[0] * 255).round()
     steps = torch.cat([pixels.diff(dim=dim).abs().flatten() for dim in (2, 3)])
@@ -215,52 +166,6 @@ def test_lesson_1_says_what_the_pixels_show(sample):
     assert 0 < (edges == 255).float().mean() < 0.02, "0 and 255 are neighbours in few places"
     at_once = [(pixels.diff(dim=dim).abs() == 255).flatten(1).any(dim=1) for dim in (2, 3)]
     assert 0.4 < (at_once[0] | at_once[1]).float().mean() < 0.6, "in about half of the images at least one"
-
-
-def test_lesson_2_says_what_its_stills_show():
-    ((rate, right), (large_rate, less)) = stored_numbers(
-        "02_architecture", r"dropout rate ([\d.]+), train.*?Of 200 draws (\d+) answer")
-    assert (rate, large_rate) == (0.2, 0.8)
-    assert right > 150 and less < 100, "at 0.2 most draws are right; at 0.8 it depends on the draw"
-
-
-def test_lesson_3_says_what_its_runs_show():
-    number = r"([+-][\d.]+) ± ([\d.]+)"
-    for setting in ("both", "dropout alone"):
-        ((mean, half),) = stored_numbers("03_training", f"valid loss, {setting} − neither: {number}")
-        assert mean + 2 * half < 0, f"{setting}: far below zero"
-        ((mean, half),) = stored_numbers("03_training", f"valid accuracy, {setting} − neither: {number}")
-        assert 0 < mean - half and mean < 0.01, f"{setting}: above zero, by less than one percentage point"
-    for mean, half in stored_numbers("03_training", f"weight decay alone − neither: {number}"):
-        assert mean - half < 0 < mean + half, "no detectable effect of weight decay alone"
-    first, *_, last = stored_numbers("03_training", r"\n(\d+)" + r" +(\d\.\d{4})" * 6)  # the table of the ten epochs
-    for quantity, sign in ((1, -1), (2, 1)):  # the loss falls, the accuracy rises
-        train_gain, valid_gain = [sign * (last[column] - first[column]) for column in (quantity, quantity + 2)]
-        assert train_gain > valid_gain > 0, "both improve, training by more"
-
-
-def test_lesson_4_says_what_its_runs_show():
-    ((valid,),) = stored_numbers("04_curves", r"last epoch: .* validation accuracy ([\d.]+)%")
-    ((off, on),) = stored_numbers("04_curves", r"dropout off ([\d.]+)%, on ([\d.]+)%")
-    assert abs(on - valid) < abs(off - valid)
-    ((running,),) = stored_numbers("04_curves", r"running value of the last epoch, dropout on: ([\d.]+)%")
-    assert abs(on - running) < abs(off - on), "most of the difference is the handicap"
-    row = r"\n(\d+) +(\d\.\d+) +(\d\.\d+) +(\d\.\d+) +(\d\.\d+)"
-    best, last = stored_numbers("04_curves", row)[-2:]
-    (_, _, _, loss_then, accuracy_then), (epoch, train_loss, train_accuracy, loss_now, accuracy_now) = best, last
-    assert epoch == 40 and train_loss < 0.01 and train_accuracy == 1
-    assert loss_now > 1.2 * loss_then, "the validation loss gets clearly worse"
-    assert abs(accuracy_now - accuracy_then) < 0.01, "the accuracy hardly changes"
-    ((same,),) = stored_numbers("04_curves", r"same answer on ([\d.]+)%")
-    ((before, after),) = stored_numbers("04_curves", r"confidence of the mistakes: ([\d.]+), then ([\d.]+)\n")
-    assert same > 90 and after > before + 0.05, "the same answers, the wrong ones given with more confidence"
-
-
-def test_lesson_4_says_what_its_stills_show():
-    ((first, best, small), (last, _, large)) = stored_numbers(
-        "04_curves", r"Epoch (\d+) of 40: .*?lowest in epoch (\d+)\).*?first layer's weights: ([\d.]+\d)")
-    assert (first, last) == (1, 40) and best < 20, "validation stopped improving long ago"
-    assert large > 1.5 * small, "the weights go on growing"
 
 
 def test_lesson_5_says_what_its_stills_show():
@@ -405,24 +310,6 @@ def test_lesson_7_says_what_preprocessing_does():
     assert small < 0.9, "fewer than of MNIST's"
 
 
-def test_lesson_7_says_what_dropout_cannot_do():
-    rows = rows_of_lesson_7(r"\n([a-z, ]+?) +plain +(\d+)% +100 passes +(\d+)% +"
-                            r"\(mean of the passes: ([\d.]+) to ([\d.]+)")
-    right, wrong, drawn, letters, noise = rows.values()
-    for plain, passes, _, _ in (wrong, letters, noise):
-        assert passes < 0.6 * plain, "fewer of them"
-    for plain, passes, _, _ in (right, drawn):
-        assert plain - 10 < passes <= plain, "little or nothing"
-    assert letters[0] >= 30, "with some letters it is almost sure"
-    ((plain, agree),) = stored_numbers(
-        "07_your_own_digits", r"R, a letter. Plain softmax: \d with probability ([\d.]+)\. "
-                              r".*answers: (\d+) times \d\.")
-    assert plain > 0.9 and agree == 100, "all 100 passes agree"
-    ((misread,),) = stored_numbers("07_your_own_digits", r"Picture: 1, wide. Plain softmax: (\d)")
-    assert misread == 7, "as the first teaching note says"
-    assert letters[3] > drawn[2], "no threshold keeps all digits and refuses all letters"
-
-
 def test_lesson_7_says_what_ten_networks_miss():
     ((one, all_ten),) = stored_numbers("07_your_own_digits", r"by one: (\d+)   by all: (\d+) images")
     assert 24 < all_ten < 120 and one > 100, "dozens are missed by all"
@@ -442,13 +329,6 @@ def test_lesson_7_says_what_changes_do():
     ((shifted, whole), (turned, _)) = stored_numbers(
         "07_your_own_digits", r"images changed by .*accuracy ([\d.]+)%, unchanged ([\d.]+)%")
     assert shifted < 50 < turned < whole - 20, "a shift by 4 leaves less than half"
-
-
-def test_lesson_7_says_what_augmentation_buys():
-    rows = rows_of_lesson_7(r"([a-z3, ]+?) +[\d.]+ % → +[\d.]+ % +([+-][\d.]+) ± ([\d.]+) points")
-    effects = {name.strip(): (0 if abs(mean) <= half else 1 if mean > 0 else -1) for name, (mean, half) in rows.items()}
-    assert effects == {"plain": -1, "shifted by 3": 1, "drawings": 0, "drawings, not centred": 1}
-    assert rows["shifted by 3"][0] > 20, "a great deal"
 
 
 def test_lesson_7_says_how_little_it_takes():

@@ -1,0 +1,49 @@
+"""The stored notebooks, and what can be read from them: for the tests of the notebooks and of what texts say."""
+import re
+from pathlib import Path
+
+import nbformat
+
+PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+MIRROR = "mirrors:"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def text_outputs(notebook):
+    outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
+    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+
+
+def mirrors():
+    """(notebook, cell source, dotted name) of each definition that stands in a notebook and in the package."""
+    for path in PATHS:
+        for cell in code_cells(read(path)):
+            for tag in cell.metadata.get("tags", []):
+                if tag.startswith(MIRROR):
+                    yield path.stem, cell.source, tag.removeprefix(MIRROR)
+
+
+def solutions(notebook):
+    """The code of the folded solutions, in order."""
+    text = "\n".join(cell.source for cell in markdown_cells(notebook))
+    folded = re.findall(r"<details>.*?</details>", text, re.S)
+    return [code for part in folded for code in re.findall(r"```python\n(.*?)```", part, re.S)]
+
+
+def stored_numbers(lesson, pattern):
+    """All matches of `pattern` (with groups) in the stored text outputs of a lesson, as tuples of numbers."""
+    path = next(path for path in PATHS if path.stem == lesson)
+    found = [match.groups() for match in re.finditer(pattern, text_outputs(read(path)))]
+    assert found, f"no output of {lesson} matches {pattern}"
+    return [tuple(float(number) for number in groups) for groups in found]
