@@ -81,7 +81,9 @@ def mc_dropout(model: nn.Module, images: torch.Tensor, passes: int = 100) -> tor
     Follows Gal and Ghahramani (2016), Dropout as a Bayesian Approximation. The model comes back as it was.
     """
     with eval_mode(model), torch.no_grad():    # eval_mode also brings the old mode back at the end
-        model.train()                          # dropout on
+        for layer in model.modules():
+            if isinstance(layer, nn.Dropout):
+                layer.train()                  # dropout on, all other layers as for answers
         return torch.stack([model(images).softmax(dim=1) for _ in range(passes)])
 
 

@@ -36,7 +36,7 @@ from mnist_helpers.own_digits import (
 )
 from mnist_helpers.plots import COLORS, WRONG, plot_predictions, plot_probabilities
 from mnist_helpers.predictions import predict
-from mnist_helpers.training import evaluate, train_step
+from mnist_helpers.training import evaluate
 from mnist_helpers.widgets import (
     NARROW,
     PIXELS_PER_INCH,
@@ -45,6 +45,7 @@ from mnist_helpers.widgets import (
     OwnRandomNumbers,
     Panel,
     classes_of,
+    live_steps,
     quick_png,
 )
 
@@ -263,14 +264,18 @@ def make_canvas(pad: DrawingPad) -> Canvas:
     canvas = Canvas(width=CANVAS, height=CANVAS, layout={"border": "1px solid gray", "width": f"{CANVAS}px"})
     canvas.line_cap = canvas.line_join = "round"
     canvas.on_client_ready(lambda: pad.run_here(pad.paint))  # a new page shows what there is
-    canvas.on_mouse_down(pad.pen_goes_down)
-    canvas.on_mouse_move(pad.pen_moves)
-    canvas.on_mouse_up(pad.pen_goes_up)
-    canvas.on_mouse_out(pad.pen_goes_up)
-    canvas.on_touch_start(lambda touches: pad.pen_goes_down(*touches[0]))
-    canvas.on_touch_move(lambda touches: pad.pen_moves(*touches[0]))
-    canvas.on_touch_end(pad.pen_goes_up)
-    canvas.on_touch_cancel(pad.pen_goes_up)
+
+    def here(action: Callable[..., None]) -> Callable[..., None]:
+        return lambda *point: pad.run_here(lambda: action(*point))  # each event is a request of its own, in order
+
+    canvas.on_mouse_down(here(pad.pen_goes_down))
+    canvas.on_mouse_move(here(pad.pen_moves))
+    canvas.on_mouse_up(here(pad.pen_goes_up))
+    canvas.on_mouse_out(here(pad.pen_goes_up))
+    canvas.on_touch_start(lambda touches: here(pad.pen_goes_down)(*touches[0]))
+    canvas.on_touch_move(lambda touches: here(pad.pen_moves)(*touches[0]))
+    canvas.on_touch_end(here(pad.pen_goes_up))
+    canvas.on_touch_cancel(here(pad.pen_goes_up))
     return canvas
 
 
@@ -286,8 +291,7 @@ def on_square(picture: np.ndarray) -> np.ndarray:
 
 def share_right(model: nn.Module, left_out: tuple[str, ...]) -> tuple[int, int]:
     """How many of the shipped drawings of digits the model reads rightly, and how many there are."""
-    with OwnRandomNumbers(0):  # a loader draws one, even in order
-        correct = predict(model, drawn_digits(left_out)).correct
+    correct = predict(model, drawn_digits(left_out)).correct
     return int(correct.sum()), len(correct)
 
 
@@ -400,7 +404,7 @@ def draw_doubt(
 def change_lab(model: nn.Module, dataset: TensorDataset) -> Panel:
     """Shift, turn and scale all images of a dataset and see what is left of the accuracy.
 
-    Controls: `right` and `down` (pixels), `angle` (degrees, clockwise), `scale`. Shows the first image of each class.
+    Takes a copy of the model as it is now. Controls: `right` and `down` (pixels), `angle` (degrees, clockwise), `scale`. Shows the first image of each class.
     Raises ValueError without images.
     """
     images, labels = dataset.tensors
@@ -413,9 +417,9 @@ def change_lab(model: nn.Module, dataset: TensorDataset) -> Panel:
     }
     for control in controls.values():
         control.layout.width = "255px"
-    with OwnRandomNumbers(0):
-        unchanged = predict(model, dataset).accuracy
-    return Panel(controls, partial(draw_changed, model=model, dataset=dataset, rows=rows, unchanged=unchanged),
+    frozen = copy.deepcopy(model).cpu().eval()
+    unchanged = predict(frozen, dataset).accuracy
+    return Panel(controls, partial(draw_changed, model=frozen, dataset=dataset, rows=rows, unchanged=unchanged),
                  (10.5, 3.9))
 
 
@@ -424,8 +428,7 @@ def draw_changed(
 ) -> str:
     """Ten changed images with their answers, and the accuracy of each digit on the whole dataset."""
     images, labels = dataset.tensors
-    with OwnRandomNumbers(0):
-        predictions = predict(model, TensorDataset(change_images(images, **change), labels))
+    predictions = predict(model, TensorDataset(change_images(images, **change), labels))
     axes = figure.subplot_mosaic([["0", "1", "2", "3", "4", "bars"], ["5", "6", "7", "8", "9", "bars"]],
                                  width_ratios=[1, 1, 1, 1, 1, 3.2])
     places = np.array([axes[str(place)] for place in range(10)])
@@ -470,27 +473,17 @@ class RepairLab(LivePanel):
 
     def pieces(self) -> Iterator[None]:
         """Train with the chosen shifts; measure after every epoch."""
-        shift, random = self.values["shift"], OwnRandomNumbers(0)
+        shift = self.values["shift"]
         curves: dict[str, list[float]] = {name: [] for name in self.sets}
-        with random:
-            model = MNISTNet(dropout=0.2)
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4, fused=True)
-        train = Shifted(self.data.train, shift) if shift else self.data.train
-        for _ in range(self.EPOCHS):
-            with random:
-                batches = iter(make_loader(train, 32, shuffle=True))
-            while True:
-                with random:
-                    batch = next(batches, None)
-                    if batch is None:
-                        break
-                    train_step(model, *batch, optimizer)
-                yield
-            for name, dataset in self.sets.items():
-                with random:
+        loader = make_loader(Shifted(self.data.train, shift) if shift else self.data.train, 32, shuffle=True,
+                             generator=torch.Generator().manual_seed(0))
+        for model, done in live_steps(lambda: (MNISTNet(dropout=0.2), loader), 1e-4, self.EPOCHS, seed=0):
+            yield
+            if done and done % len(loader) == 0:
+                for name, dataset in self.sets.items():
                     curves[name].append(evaluate(model, make_loader(dataset, 1024)).accuracy)
-            self.runs[shift] = curves  # only now: an earlier run stays until this one has something to show
-            self.show()
+                self.runs[shift] = curves  # only now: an earlier run stays until this one has something to show
+                self.show()
 
     def draw_runs(self, figure: Figure, shift: int) -> str:
         """The run with this shift, epoch by epoch; and the last epoch of all runs so far against their shift."""
@@ -530,8 +523,7 @@ def flip_lab(model: nn.Module, dataset: TensorDataset, size: float = 0.01) -> Pa
     Takes from `dataset` the first image of each class that the model reads rightly. Controls: `digit`, `steps` (0 to
     30); in each step each pixel changes by at most `size`. Raises ValueError when the model reads none rightly.
     """
-    with OwnRandomNumbers(0):
-        predictions = predict(model, dataset)
+    predictions = predict(model, dataset)
     right = predictions[predictions.correct]
     if not len(right):
         raise ValueError("the model reads none of these images rightly, so no answer can flip")

@@ -18,7 +18,7 @@ from mnist_helpers.data import MNISTData, make_loader
 from mnist_helpers.ledger import RECIPE, last_epochs, matching, mean_interval
 from mnist_helpers.plots import COLORS, LABELS
 from mnist_helpers.training import evaluate
-from mnist_helpers.widgets import WIDE, Curve, LivePanel, OwnRandomNumbers, Panel, train_by_steps
+from mnist_helpers.widgets import WIDE, Curve, LivePanel, Panel, train_by_steps
 
 GUESS = "#56B4E9"
 POINT = ["dropout", "weight_decay", "train_size"]  # what the explorer's sliders choose
@@ -173,7 +173,7 @@ class LedgerExplorer(LivePanel):
         loaders = {"train": make_loader(data.train, 1024), "valid": make_loader(data.valid, 1024)}
         whole = self.data.source == "full" and len(self.data.train) == RECIPE["train_size"]
         live = self.live[key] = Curve({"seed": seed, "epochs": epochs, "whole": whole})
-        settings = {"dropout": point["dropout"], "weight_decay": point["weight_decay"], "size": point["train_size"]}
+        settings = {"dropout": point["dropout"], "weight_decay": point["weight_decay"], "train_size": point["train_size"]}
         for curve in train_by_steps(data, **settings, seed=seed, epochs=epochs, points=1):
             live.done = curve.done
             if curve.done == int(curve.done):
@@ -234,9 +234,8 @@ def draw_live(ax: Axes, live: Curve, quantity: str) -> None:
 
 def add_point(live: Curve, model: nn.Module, loaders: dict[str, DataLoader]) -> None:
     """Measure the model on all images, as after each epoch of the ledger's runs."""
-    with OwnRandomNumbers(0):
-        for name, loader in loaders.items():
-            getattr(live, name).append(evaluate(model, loader))
+    for name, loader in loaders.items():
+        getattr(live, name).append(evaluate(model, loader))
     live.epochs.append(live.done)
 
 

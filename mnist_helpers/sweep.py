@@ -16,12 +16,12 @@ from torch import nn
 from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
-from mnist_helpers.data import MNISTData, load_mnist, make_loader
+from mnist_helpers.data import MNISTData, load_mnist
 from mnist_helpers.ledger import complete_file, gather, write_table
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import expected_calibration_error, predict
-from mnist_helpers.runs import library_versions, runs_dir
-from mnist_helpers.training import fit, set_seed
+from mnist_helpers.runs import library_versions, runs_dir, train_run
+from mnist_helpers.training import quick_settings
 
 EPOCHS = {500: 100, 2_000: 60, 10_000: 40, 48_000: 10}  # by number of training images; lesson 06 shows why
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
@@ -103,14 +103,10 @@ def train_setting(setting: Setting, data: MNISTData) -> pd.DataFrame:
     data = data.with_split(setting.seed).with_train_size(setting.train_size)
     if setting.pixels == "standardized":
         data = standardized(data)
-    set_seed(setting.seed)
-    model = NETWORKS[setting.network](setting.dropout)
-    options = {"lr": 0.001, "weight_decay": setting.weight_decay, "fused": True}
-    optimizer = OPTIMIZERS[setting.optimizer](model.parameters(), **options)
-    order = torch.Generator().manual_seed(setting.seed)  # of its own, so that dropout cannot change the batches
-    train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=order)
-    valid_loader = make_loader(data.valid, batch_size=1024)
-    history = fit(model, optimizer, train_loader, valid_loader, epochs=setting.epochs, progress=False)
+    run = train_run(data, dropout=setting.dropout, weight_decay=setting.weight_decay, epochs=setting.epochs,
+                    seed=setting.seed, network=NETWORKS[setting.network],
+                    optimizer_class=OPTIMIZERS[setting.optimizer], device="cpu", progress=False)
+    model, history = run.model, run.history
     if len(history) < setting.epochs:  # `fit` ends early on Ctrl+C
         raise KeyboardInterrupt
     rows = history.to_frame().reset_index()
@@ -159,10 +155,8 @@ def work_on(setting: Setting, root: str | None, fingerprint: str) -> tuple[Setti
     Gives back an error that says what is wrong instead of raising it, so that joblib first hands over the runs that
     were finished before.
     """
-    torch.set_flush_denormal(True)  # holds for one thread only, and Dask's workers work in threads of their own
-    torch.set_num_threads(1)
     try:
-        with ONE_AT_A_TIME:
+        with ONE_AT_A_TIME, quick_settings():
             data, found = load_once(root)
             if found != fingerprint:
                 raise ValueError(f"a worker loaded other images than the program that started the sweep: {data}. "

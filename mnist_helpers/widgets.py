@@ -13,7 +13,7 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ from mnist_helpers.data import MNISTData, make_loader
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.plots import COLORS, LABELS, WRONG, plot_history, plot_predictions, plot_probabilities
 from mnist_helpers.predictions import Predictions
-from mnist_helpers.training import History, Metrics, evaluate, train_step
+from mnist_helpers.training import History, Metrics, evaluate, make_optimizer, quick_settings, train_steps
 
 PIXELS_PER_INCH = 100
 WIDE = {"layout": {"width": "310px"}, "style": {"description_width": "initial"}}
@@ -343,7 +343,7 @@ class Curve:
     def __str__(self) -> str:
         settings = self.settings
         return (f"Run {self.number}: dropout {settings['dropout']:g}, weight decay {settings['weight_decay']:g}, "
-                f"{settings['size']:,} images, seed {settings['seed']}")
+                f"{settings['train_size']:,} images, seed {settings['seed']}")
 
 
 class OwnRandomNumbers:
@@ -361,37 +361,49 @@ class OwnRandomNumbers:
         torch.set_rng_state(self.outside)
 
 
+def live_steps(make_run: Callable[[], tuple[nn.Module, Iterable]], weight_decay: float, epochs: int, seed: int
+               ) -> Iterator[tuple[nn.Module, int]]:
+    """Train step by step, so that other things can happen in between: yields the model and the number of steps so far,
+    first the untrained one with 0.
+
+    `make_run` makes the model and the loader. Whatever draws random numbers or changes PyTorch's settings between two
+    steps, the run is the one that `fit` would make with this seed; and nothing of it is to be seen outside.
+    """
+    random, done = OwnRandomNumbers(seed), 0
+    with random:
+        model, loader = make_run()
+    optimizer = make_optimizer(model, weight_decay)
+    yield model, done
+    for _ in range(epochs):
+        steps = train_steps(model, loader, optimizer)
+        while True:
+            with random, quick_settings():
+                step = next(steps, None)
+            if step is None:
+                break
+            done += 1
+            yield model, done
+
+
 def train_by_steps(
-    data: MNISTData, *, dropout: float, weight_decay: float, size: int, seed: int, epochs: int = 10, points: int = 10
+    data: MNISTData, *, dropout: float, weight_decay: float, train_size: int, seed: int, epochs: int = 10,
+    points: int = 10,
 ) -> Iterator[Curve]:
-    """Train as `train_run` does, on the first `size` images and the processor; yields the curve after every step.
+    """Train as `train_run` does, on the first `train_size` images and the processor; yields the curve after each step.
 
     The curve has about `points` points an epoch, each measured with dropout off on at most 1,000 training and 1,000
-    validation images. The global random numbers stay untouched between the steps.
+    validation images.
     """
-    curve = Curve({"dropout": dropout, "weight_decay": weight_decay, "size": size, "seed": seed})
-    data, random = data.with_train_size(size), OwnRandomNumbers(seed)
-    with random:
-        curve.model = MNISTNet(dropout=dropout)
-    optimizer = torch.optim.Adam(curve.model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
+    curve = Curve({"dropout": dropout, "weight_decay": weight_decay, "train_size": train_size, "seed": seed})
+    data = data.with_train_size(train_size)
     loader = make_loader(data.train, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(seed))
-    steps, done = len(loader), 0
-    measure(curve, data, 0.0)
-    for _ in range(epochs):
-        with random:
-            batches = iter(loader)
-        for images, labels in batches:
-            with random:
-                train_step(curve.model, images, labels, optimizer)
-            done += 1
-            if done % math.ceil(steps / points) == 0 or done % steps == 0:
-                measure(curve, data, done / steps)
-            curve.done = done / steps
+    steps = len(loader)
+    for curve.model, done in live_steps(lambda: (MNISTNet(dropout=dropout), loader), weight_decay, epochs, seed):
+        if done % math.ceil(steps / points) == 0 or done % steps == 0:
+            measure(curve, data, done / steps)
+        curve.done = done / steps
+        if done:
             yield curve
-        with random:  # train_run measures here on both sets, and reading them draws random numbers: draw the same
-            for each in (loader, make_loader(data.valid, 1024)):
-                for _ in each:
-                    pass
 
 
 def measure(curve: Curve, data: MNISTData, epoch: float) -> None:
@@ -402,12 +414,15 @@ def measure(curve: Curve, data: MNISTData, epoch: float) -> None:
 
 
 class LivePanel(Panel):
-    """A panel with buttons that start and stop a training; `task` is the training under way, if any."""
+    """A panel with buttons that start and stop a training.
+
+    `task` is the training under way, if any; `error` what ended the last one, if it was an error.
+    """
 
     def __init__(
         self, controls: dict[str, widgets.ValueWidget], draw: Callable[..., str], size: tuple[float, float], start: str
     ):
-        self.task = None
+        self.task, self.error = None, None
         self.start_button = widgets.Button(description=start, button_style="primary", icon="play")
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.start_button.layout.width = "auto"
@@ -435,17 +450,22 @@ class LivePanel(Panel):
             self.task, self.stop_button.disabled = None, True
 
     async def train(self, **settings: Any) -> None:
-        """Set the controls, train, and return when the run has ended. Raises ValueError for settings there are not."""
+        """Set the controls, train, and return when the run has ended.
+
+        Raises ValueError for settings there are not, and what the training raises.
+        """
         check_values(settings, self.controls)
         for name, value in settings.items():
             self.controls[name].value = value
         self.start()
         while self.running:  # a moved slider puts another task in the place of this one
             await asyncio.gather(self.task, return_exceptions=True)
+        if self.error is not None:
+            raise self.error
 
     async def train_live(self) -> None:
         """Train in small pieces, so that the page and the other cells stay alive."""
-        self.stop_button.disabled, self.problem.value = False, ""
+        self.stop_button.disabled, self.problem.value, self.error = False, "", None
         breath = 0.0
         try:
             for _ in self.pieces():
@@ -453,7 +473,7 @@ class LivePanel(Panel):
                     await asyncio.sleep(0.001)  # here a moved slider or the stop button gets its turn
                     breath = time.perf_counter()
         except Exception as error:  # a cancelled task is no Exception and ends quietly
-            self.problem.value = error_text(error)
+            self.problem.value, self.error = error_text(error), error
         finally:
             if self.task is asyncio.current_task():
                 self.stop_button.disabled = True
@@ -477,7 +497,7 @@ class TrainingLab(LivePanel):
         controls = {
             "dropout": widgets.FloatSlider(0.2, min=0, max=0.9, step=0.05, description="dropout rate", **WIDE),
             "weight_decay": widgets.SelectionSlider(options=decays, value=1e-4, description="weight decay", **WIDE),
-            "size": widgets.Dropdown(description="images", options=[(f"{size:,}", size) for size in sizes],
+            "train_size": widgets.Dropdown(description="images", options=[(f"{size:,}", size) for size in sizes],
                                      value=sizes[:2][-1], **NARROW),
             "seed": widgets.IntSlider(0, 0, 9, description="seed", **WIDE),
         }
@@ -520,9 +540,8 @@ class TrainingLab(LivePanel):
     def keep(self, curve: Curve) -> None:
         """Put the run into the table, measured on all validation images."""
         if curve.done > curve.epochs[-1]:  # stopped between two points
-            measure(curve, self.data.with_train_size(curve.settings["size"]), curve.done)
-        with OwnRandomNumbers(0):
-            curve.valid[-1] = evaluate(curve.model, make_loader(self.data.valid, 1024))
+            measure(curve, self.data.with_train_size(curve.settings["train_size"]), curve.done)
+        curve.valid[-1] = evaluate(curve.model, make_loader(self.data.valid, 1024))
         self.kept, self.runs = self.kept + 1, [*self.runs, curve][-self.KEPT:]
         self.current, self.stop_button.disabled = None, True
         self.table.value = runs_table(self.runs)
@@ -607,7 +626,7 @@ def runs_table(runs: Sequence[Curve]) -> str:
         "training loss": f"{curve.train[-1].loss:.3f}", "validation loss": f"{curve.valid[-1].loss:.3f}",
         "validation accuracy": f"{curve.valid[-1].accuracy:.2%}",
     } for curve in runs]
-    frame = pd.DataFrame(rows).rename(columns={"weight_decay": "weight decay", "size": "images"})
+    frame = pd.DataFrame(rows).rename(columns={"weight_decay": "weight decay", "train_size": "images"})
     style = "<style>table.runs.runs :is(th, td) { text-align: right; padding: 0 12px; line-height: 1.3; }</style>"
     return style + frame.to_html(index=False, border=0, classes="runs", justify="right")
 
@@ -615,7 +634,7 @@ def runs_table(runs: Sequence[Curve]) -> str:
 def training_lab(data: MNISTData) -> TrainingLab:
     """Train the recipe live with another dropout rate, weight decay, number of images or seed, and compare the runs.
 
-    Controls: `dropout` (0 to 0.9), `weight_decay`, `size` (training images), `seed`, and the buttons Start and Stop. A
+    Controls: `dropout` (0 to 0.9), `weight_decay`, `train_size` (training images), `seed`, and the buttons Start and Stop. A
     run takes 10 epochs on the processor; the curves are measured with dropout off on up to 1,000 images, the table's
     validation columns on all. `await lab.train(dropout=0.5)` does from a cell what Start does.
     """

@@ -233,3 +233,11 @@ def shifts_repair_and_cost(text):
     assert rows["plain"][1] == 0 and rows["shifted by 3"][1] == 3 == rows["drawings, not centred"][1]
     assert rows["shifted by 3"][0] > 20, "a great deal"
     assert rows["drawings"][0] < 2, "nothing to speak of is gained"
+
+
+def the_direction_matters(text):
+    steps = {size: shares for size, *shares in numbers(text, r"at most #: accuracy #%, with random signs #%")}
+    assert list(steps) == [0.0, 0.05, 0.1, 0.15, 0.2]
+    (whole, _), (after_ten, at_random) = steps[0.0], steps[0.1]
+    assert 95 < whole <= 100 and after_ten < 50 < 90 < at_random < whole, "most flip within ten steps, at random few"
+    assert sorted(along for along, _ in steps.values()) == [along for along, _ in steps.values()][::-1]

@@ -418,3 +418,11 @@ def test_a_step_moves_each_pixel_up_or_down_as_its_gradient_says(model, batch):
     moved = adversarial_steps(model, image, label, steps=1, size=0.02)[1] - image
     gradient = input_gradient(model, image[None], label[None])[0]
     torch.testing.assert_close(moved, 0.02 * gradient.sign(), atol=1e-6, rtol=0)
+
+
+def test_mc_dropout_leaves_the_statistics_of_other_layers_alone(batch):
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.BatchNorm1d(10), torch.nn.Dropout(0.5))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    passes = mc_dropout(model, batch[0], passes=3)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not torch.equal(passes[0], passes[1]), "dropout is on"

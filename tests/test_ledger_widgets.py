@@ -16,7 +16,7 @@ from matplotlib.colors import to_rgb
 from scipy import stats
 from small_ledger import made_ledger
 
-from mnist_helpers import ledger_widgets, widgets
+from mnist_helpers import ledger_widgets, training, widgets
 from mnist_helpers.ledger import RECIPE
 from mnist_helpers.ledger_widgets import guess, ledger_explorer
 from mnist_helpers.plots import COLORS
@@ -603,7 +603,7 @@ def test_only_runs_on_all_of_full_mnist_are_comparable(ledger, source, size, who
     explorer = ledger_explorer(ledger, data)
     play(explorer.train(train_size=96, dropout=0.0))
     assert problem_of(explorer) == "" and explorer.live[0.0, 1e-4, 96].settings["whole"] == whole
-    assert asked == {"split": 3, "dropout": 0.0, "weight_decay": 1e-4, "size": 96, "seed": 3, "epochs": 2, "points": 1}
+    assert asked == {"split": 3, "dropout": 0.0, "weight_decay": 1e-4, "train_size": 96, "seed": 3, "epochs": 2, "points": 1}
 
 
 def test_a_point_that_was_not_measured_can_be_trained_as_long_as_others_with_as_many_images(explorer):
@@ -695,8 +695,9 @@ def test_an_error_during_a_run_is_shown_and_ends_it(explorer, monkeypatch):
     def fail(*_):
         raise MemoryError("no <room> left")
 
-    monkeypatch.setattr(widgets, "train_step", fail)
-    play(explorer.train(train_size=96))
+    monkeypatch.setattr(training, "train_step", fail)
+    with pytest.raises(MemoryError):
+        play(explorer.train(train_size=96))
     assert "MemoryError: no <room> left" in problem_of(explorer) and "<room>" not in explorer.problem.value
     assert not explorer.running and explorer.stop_button.disabled
 

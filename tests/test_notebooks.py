@@ -332,9 +332,5 @@ def test_lesson_7_says_what_changes_do():
 
 
 def test_lesson_7_says_how_little_it_takes():
-    steps = stored_numbers(
-        "07_your_own_digits", r"changed by at most ([\d.]+): accuracy +([\d.]+)%, with random signs +([\d.]+)%")
-    (_, whole, _), _, (ten, after_ten, at_random), *_ = steps
-    assert ten == 0.1 and after_ten < 50 < 90 < at_random <= whole, "most flip within ten steps, at random few"
     ((before,), (after,)) = stored_numbers("07_your_own_digits", r"Digit 0 after \d+ steps: .* Answer (\d)")
     assert before == 0 != after

@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.stats import t
 
-from mnist_helpers import runs
+from mnist_helpers import runs, training
 from mnist_helpers.data import make_loader
 from mnist_helpers.ledger import last_epochs, load_ledger, select
 from mnist_helpers.predictions import predict
@@ -174,7 +174,7 @@ def test_each_setting_changes_the_trained_weights(trained, small, setting):
 
 def initial_weights_and_batches(data, monkeypatch, **settings):
     """The weights before the first step, and the sums of the images of all training batches."""
-    weights, batches, train_step = [], [], runs.fit.__globals__["train_step"]
+    weights, batches, train_step = [], [], training.train_step
 
     def spy(model, images, labels, optimizer):
         if not batches:
@@ -183,7 +183,7 @@ def initial_weights_and_batches(data, monkeypatch, **settings):
         return train_step(model, images, labels, optimizer)
 
     with monkeypatch.context() as patch:
-        patch.setitem(runs.fit.__globals__, "train_step", spy)
+        patch.setattr(training, "train_step", spy)
         train_run(data, epochs=2, progress=False, **settings)
     return torch.cat([tensor.flatten() for tensor in weights]), batches
 

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import torch
 
-from mnist_helpers import runs, sweep
+from mnist_helpers import runs, sweep, training
 from mnist_helpers.data import make_loader
 from mnist_helpers.ledger import COLUMNS, gather, read_table
 from mnist_helpers.model import count_parameters
@@ -122,7 +122,7 @@ class Received:
 def received(monkeypatch, data, **changes):
     """Train a short run with the recipe but for `changes`, and note what the training received."""
     weights, batches, valid = [], [], []
-    fit, train_step = sweep.fit, sweep.fit.__globals__["train_step"]
+    fit, train_step = runs.fit, training.train_step
 
     def fit_spy(model, optimizer, train_loader, valid_loader, **options):
         weights.extend(parameter.detach().clone().flatten() for parameter in model.parameters())
@@ -134,8 +134,8 @@ def received(monkeypatch, data, **changes):
         return train_step(model, images, labels, optimizer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "fit", fit_spy)
-        patch.setitem(fit.__globals__, "train_step", step_spy)
+        patch.setattr(runs, "fit", fit_spy)
+        patch.setattr(training, "train_step", step_spy)
         train_setting(Setting(**({"train_size": 200, "epochs": 2} | changes)), data)
     return Received(torch.cat(weights), batches, valid[0])
 
@@ -333,8 +333,8 @@ def test_a_number_of_jobs_that_cannot_be_is_refused(folder, jobs):
 
 
 def test_a_run_that_was_interrupted_is_not_kept(folder, monkeypatch):
-    fit = sweep.fit
-    monkeypatch.setattr(sweep, "fit", lambda *args, **options: fit(*args, **options, on_epoch_end=lambda _: True))
+    fit = runs.fit
+    monkeypatch.setattr(runs, "fit", lambda *args, **options: fit(*args, **options, on_epoch_end=lambda _: True))
     with pytest.raises(KeyboardInterrupt):
         sweep.sweep([*QUICK, Setting(train_size=200, epochs=2)], folder, root="sample", jobs=1)
     assert finished(folder) == names(QUICK)

@@ -23,7 +23,7 @@ from PIL import Image
 from scipy.stats import binom
 from torch.utils.data import TensorDataset
 
-from mnist_helpers import runs, widgets
+from mnist_helpers import runs, training, widgets
 from mnist_helpers.data import make_loader
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.plots import COLORS
@@ -647,8 +647,8 @@ def test_an_empty_dataset_has_nothing_for_the_microscope(network):
 # ---------------------------------------------------------------- train_by_steps
 
 
-def steps(data, *, dropout=0.5, weight_decay=1e-4, size=300, seed=0, epochs=1):
-    return train_by_steps(data, dropout=dropout, weight_decay=weight_decay, size=size, seed=seed, epochs=epochs)
+def steps(data, *, dropout=0.5, weight_decay=1e-4, train_size=300, seed=0, epochs=1):
+    return train_by_steps(data, dropout=dropout, weight_decay=weight_decay, train_size=train_size, seed=seed, epochs=epochs)
 
 
 def train(data, **settings):
@@ -669,7 +669,7 @@ def test_without_dropout_the_weights_are_those_of_train_run(sample, monkeypatch,
     monkeypatch.setattr(runs, "pick_device", lambda: torch.device("cpu"))
     settings = {"dropout": 0.0, "weight_decay": weight_decay, "seed": seed, "epochs": epochs}
     run = train_run(sample.with_train_size(300), progress=False, **settings)
-    assert equal_weights(train(sample, size=300, **settings).model, run.model)
+    assert equal_weights(train(sample, train_size=300, **settings).model, run.model)
 
 
 def test_random_numbers_drawn_between_the_steps_change_nothing(small):
@@ -701,7 +701,7 @@ def test_the_curve_is_given_after_every_step(small):
 
 @pytest.mark.parametrize("size", [20, 300, 352, 3000])
 def test_the_curve_goes_from_0_to_the_last_epoch_in_about_10_points_each(sample, size):
-    epochs = train(sample, size=size, epochs=2).epochs
+    epochs = train(sample, train_size=size, epochs=2).epochs
     assert epochs[0] == 0 and epochs[-1] == 2 and 1 in epochs
     assert epochs == sorted(set(epochs))
     points = len([epoch for epoch in epochs if 0 < epoch <= 1])
@@ -728,14 +728,14 @@ def test_the_points_are_measured_with_dropout_off_and_training_goes_on_with_it(s
 
 def test_the_points_are_measured_on_the_first_1000_images(sample):
     data = with_more_validation_images(sample)
-    curve = train(data, size=1500)
+    curve = train(data, train_size=1500)
     assert curve.train[-1] == evaluate(curve.model, [data.train[:1000]])
     assert curve.valid[-1] == evaluate(curve.model, [data.valid[:1000]])
 
 
 def test_more_images_than_there_are_are_refused(small):
     with pytest.raises(ValueError, match="from 1 to 300"):
-        train(small, size=301)
+        train(small, train_size=301)
 
 
 # ---------------------------------------------------------------- training_lab
@@ -766,7 +766,7 @@ def lab(few):
 @pytest.fixture
 def curve():
     """A run of 10 epochs as they should be."""
-    settings = {"dropout": 0.2, "weight_decay": 0.0, "size": 300, "seed": 0}
+    settings = {"dropout": 0.2, "weight_decay": 0.0, "train_size": 300, "seed": 0}
     metrics = [Metrics(2 * 0.7 ** epoch, 1 - 0.5 * 0.7 ** epoch) for epoch in range(11)]
     worse = [Metrics(each.loss + 0.2, each.accuracy - 0.05) for each in metrics]
     return Curve(settings, list(range(11)), metrics, worse)
@@ -805,7 +805,7 @@ def finished(few):
 
 
 def test_a_finished_run_is_kept_with_its_settings(finished):
-    settings = {"dropout": 0.5, "weight_decay": 1e-3, "size": 160, "seed": 2}
+    settings = {"dropout": 0.5, "weight_decay": 1e-3, "train_size": 160, "seed": 2}
     assert [run.settings for run in finished.lab.runs] == [settings] and finished.lab.values == settings
 
 
@@ -815,7 +815,7 @@ def test_a_finished_run_stands_in_the_words(finished):
 
 
 def test_a_run_with_its_pauses_has_the_weights_of_one_without(finished, few):
-    without = train(few, dropout=0.5, weight_decay=1e-3, size=160, seed=2)
+    without = train(few, dropout=0.5, weight_decay=1e-3, train_size=160, seed=2)
     assert equal_weights(finished.lab.runs[0].model, without.model)
 
 
@@ -846,9 +846,9 @@ def test_a_run_takes_10_epochs(sample):
 
 
 def test_the_numbers_of_images_to_choose_from_are_those_there_are(sample):
-    assert choices(training_lab(sample).controls["size"]) == [500, 1000, 2000, 3000]
-    assert choices(training_lab(sample.with_train_size(700)).controls["size"]) == [500, 700]
-    assert choices(training_lab(sample.with_train_size(7)).controls["size"]) == [7]
+    assert choices(training_lab(sample).controls["train_size"]) == [500, 1000, 2000, 3000]
+    assert choices(training_lab(sample.with_train_size(700)).controls["train_size"]) == [500, 700]
+    assert choices(training_lab(sample.with_train_size(7)).controls["train_size"]) == [7]
 
 
 def test_each_run_has_a_row_in_the_table_and_a_number(lab):
@@ -1037,22 +1037,25 @@ def test_an_error_during_a_run_is_shown_and_ends_it(lab, monkeypatch):
     def fail(*_):
         raise MemoryError("no <room> left")
 
-    monkeypatch.setattr(widgets, "train_step", fail)
-    play(lab.train())
+    monkeypatch.setattr(training, "train_step", fail)
+    with pytest.raises(MemoryError):  # a broken cell must not look whole
+        play(lab.train())
     assert "MemoryError: no <room> left" in problem_of(lab) and "<room>" not in lab.problem.value
     assert lab.runs == [] and not lab.running and lab.stop_button.disabled
 
 
 def test_an_error_before_the_first_step_is_shown_and_ends_the_run(lab, monkeypatch):
     monkeypatch.setattr(widgets, "LivePicture", None)
-    play(lab.train())
+    with pytest.raises(TypeError):
+        play(lab.train())
     assert problem_of(lab) != "" and lab.stop_button.disabled
 
 
 def test_a_run_can_follow_one_that_failed(lab, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(widgets, "train_step", None)
-        play(lab.train())
+        patch.setattr(training, "train_step", None)
+        with pytest.raises(TypeError):
+            play(lab.train())
     assert problem_of(lab) != ""
     play(lab.train())
     assert len(lab.runs) == 1 and problem_of(lab) == ""
@@ -1065,8 +1068,8 @@ def test_two_labs_train_at_the_same_time_as_if_they_were_alone(lab, few):
         await asyncio.gather(first.train(seed=1), second.train(seed=2))
 
     play(train_both())
-    assert equal_weights(first.runs[0].model, train(few, dropout=0.2, size=160, seed=1).model)
-    assert equal_weights(second.runs[0].model, train(few, dropout=0.2, size=160, seed=2).model)
+    assert equal_weights(first.runs[0].model, train(few, dropout=0.2, train_size=160, seed=1).model)
+    assert equal_weights(second.runs[0].model, train(few, dropout=0.2, train_size=160, seed=2).model)
 
 
 def test_refused_settings_leave_the_controls_as_they_were(lab):
@@ -1077,9 +1080,9 @@ def test_refused_settings_leave_the_controls_as_they_were(lab):
 
 
 @pytest.mark.parametrize("settings, message", [
-    ({"layers": 3}, "no control 'layers', only dropout, weight_decay, size, seed"),
+    ({"layers": 3}, "no control 'layers', only dropout, weight_decay, train_size, seed"),
     ({"dropout": 1.0}, "dropout must be from 0.* to 0.9, got 1.0"),
-    ({"size": 161}, "size must be one of 160, got 161"),
+    ({"train_size": 161}, "train_size must be one of 160, got 161"),
 ])
 def test_settings_there_are_not_are_refused(lab, settings, message):
     with pytest.raises(ValueError, match=message):
@@ -1315,7 +1318,7 @@ def test_no_predictions_at_all_cannot_be_explored(sure):
 
 @pytest.mark.parametrize("points", [1, 2, 10])
 def test_a_curve_has_as_many_points_an_epoch_as_asked_for(small, points):
-    settings = {"dropout": 0.5, "weight_decay": 1e-4, "size": 300, "seed": 0, "epochs": 2}
+    settings = {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 300, "seed": 0, "epochs": 2}
     *_, curve = train_by_steps(small, **settings, points=points)
     steps_of_an_epoch = 10
     assert curve.epochs == [step / steps_of_an_epoch for step in range(0, 21, steps_of_an_epoch // points)]
@@ -1327,7 +1330,7 @@ def test_a_curve_has_as_many_points_an_epoch_as_asked_for(small, points):
 def test_a_run_by_steps_is_to_the_last_bit_the_sweeps(sample, dropout, seed):
     rows = train_setting(Setting(dropout, 1e-3, train_size=96, epochs=2, seed=seed), sample)
     data = sample.with_split(seed)
-    *_, curve = train_by_steps(data, dropout=dropout, weight_decay=1e-3, size=96, seed=seed, epochs=2, points=1)
+    *_, curve = train_by_steps(data, dropout=dropout, weight_decay=1e-3, train_size=96, seed=seed, epochs=2, points=1)
     layers = [parameter for parameter in curve.model.parameters() if parameter.ndim == 2]
     for number, weights in enumerate(layers, start=1):
         assert weights.norm().item() == rows[f"weight_norm_{number}"].iloc[-1]
@@ -1426,7 +1429,8 @@ def test_a_live_panel_started_again_begins_anew(counter):
 
 
 def test_an_error_in_a_live_panel_is_shown_and_goes_with_the_next_start(counter):
-    play(counter.train(number=20))
+    with pytest.raises(ArithmeticError, match="no 13"):
+        play(counter.train(number=20))
     assert "ArithmeticError: no 13" in problem_of(counter) and counter.stop_button.disabled
     play(counter.train(number=3))
     assert problem_of(counter) == "" and words_of(counter) == "3 of 3"

@@ -50,8 +50,8 @@ async def live_training(data):
     """The first point, the redraws in a second, the time to give up a run, and the whole run."""
     lab, pictures = training_lab(data), []
     lab.picture.observe(lambda change: pictures.append(time.perf_counter()), "value")
-    size = max(size for _, size in lab.controls["size"].options if size <= 5000)
-    lab.controls["size"].value = size
+    size = max(size for _, size in lab.controls["train_size"].options if size <= 5000)
+    lab.controls["train_size"].value = size
     pictures.clear()
     started = time.perf_counter()
     await lab.train(dropout=0.2)
