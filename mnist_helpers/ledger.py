@@ -1,14 +1,11 @@
 """The ledger: a table of measured training runs, and what can be asked of it."""
-import os
-import tempfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pandas as pd
 from scipy.stats import t
+
+from mnist_helpers.files import complete_file
 
 LEDGER = Path(__file__).with_name("ledger.csv.gz")
 COLUMNS = {
@@ -38,29 +35,6 @@ COLUMNS = {
     "torch": "version of PyTorch",
 }
 SETTINGS = list(COLUMNS)[:8]  # these columns tell runs from each other
-
-
-@contextmanager
-def complete_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write into that gets its name when all is written and would outlast a power cut, not before.
-
-    When the `with` block ends with an error, an older file at `path` stays as it was.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".unfinished")
-    try:
-        with os.fdopen(handle, "wb") as file:  # it has no name, which gzip would write into the packed file
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, path)
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
-    if os.name == "posix":  # there the new name, too, must be brought to the disk
-        folder = os.open(path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -173,8 +173,7 @@ class LedgerExplorer(LivePanel):
         loaders = {"train": make_loader(data.train, 1024), "valid": make_loader(data.valid, 1024)}
         whole = self.data.source == "full" and len(self.data.train) == RECIPE["train_size"]
         live = self.live[key] = Curve({"seed": seed, "epochs": epochs, "whole": whole})
-        settings = {"dropout": point["dropout"], "weight_decay": point["weight_decay"], "train_size": point["train_size"]}
-        for curve in train_by_steps(data, **settings, seed=seed, epochs=epochs, points=1):
+        for curve in train_by_steps(data, **point, seed=seed, epochs=epochs, points=1):
             live.done = curve.done
             if curve.done == int(curve.done):
                 add_point(live, curve.model, loaders)

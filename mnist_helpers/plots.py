@@ -14,6 +14,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay
 
+from mnist_helpers.checks import check_whole
 from mnist_helpers.predictions import Predictions, calibration_table
 from mnist_helpers.training import History
 
@@ -35,6 +36,7 @@ def plot_digits(
     `images`: (n, 1, 28, 28) or (n, 28, 28), ink dark on white. `titles`: n texts or numbers. Returns the axes, (rows,
     columns). Raises ValueError when there is no image or not one title for each.
     """
+    columns = check_whole("columns", columns)
     titles = [""] * len(images) if titles is None else list(titles)
     if len(images) == 0 or len(titles) != len(images):
         raise ValueError(f"one title is needed for each image and at least one image, got {len(images)} images "
@@ -83,6 +85,7 @@ def plot_predictions(predictions: Predictions, *, columns: int = 5, axes: np.nda
     if len(predictions) == 0:
         raise ValueError("there are no predictions to draw, at least one image is needed")
     titles = [f"T: {true}  P: {predicted}" for true, predicted in zip(predictions.labels, predictions.predicted)]
+    columns = check_whole("columns", columns)
     if axes is None:
         rows = -(-len(predictions) // columns)
         axes = new_axes(rows, columns, (1.6 * columns, 1.8 * rows))

@@ -1,5 +1,6 @@
 """Run a model over a dataset and keep what it said."""
 import dataclasses
+from numbers import Integral
 
 import pandas as pd
 import torch
@@ -7,6 +8,7 @@ from scipy.stats import binomtest
 from torch import nn
 from torch.utils.data import Dataset
 
+from mnist_helpers.checks import check_whole
 from mnist_helpers.data import make_loader
 from mnist_helpers.training import device_of, eval_mode
 
@@ -22,8 +24,15 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, rows: torch.Tensor | slice) -> "Predictions":
-        """The predictions at `rows`: a slice, a boolean mask or a list of row numbers."""
+    def __getitem__(self, rows: int | slice | torch.Tensor | list) -> "Predictions":
+        """The predictions at `rows`: a row number, a slice, a boolean mask or a list of row numbers.
+
+        Raises IndexError for a row number that there is not.
+        """
+        if isinstance(rows, Integral) and not isinstance(rows, bool):
+            if not -len(self) <= rows < len(self):
+                raise IndexError(f"there are {len(self)} predictions, numbered from 0, and none has the number {rows}")
+            rows = [int(rows)]  # a list, so that the result is again a batch, of one
         return Predictions(self.logits[rows], self.labels[rows], self.images[rows])
 
     @property
@@ -63,8 +72,7 @@ class Predictions:
 
     def sample(self, size: int, seed: int = 0) -> "Predictions":
         """`size` predictions drawn at random without repetition; the same seed draws the same ones."""
-        if not 0 < size <= len(self):
-            raise ValueError(f"size must be from 1 to {len(self)}, the predictions there are, got {size}")
+        size = check_whole("size", size, 1, len(self), "the predictions there are")
         return self[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:size]]
 
 
@@ -88,8 +96,7 @@ def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
     Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy).
     Groups without any prediction are left out.
     """
-    if bins < 1:
-        raise ValueError(f"bins must be a whole number from 1 up, got {bins}")
+    bins = check_whole("bins", bins)
     group = (predictions.confidence * bins).ceil().clamp(1, bins)
     rows = []
     for number in group.unique():

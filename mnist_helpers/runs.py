@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mnist_helpers.data import MNISTData, load_mnist, make_loader
+from mnist_helpers.files import complete_file, user_folder
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.training import History, fit, make_optimizer, pick_device, set_seed
 
@@ -59,8 +60,8 @@ def train_run(
 
 
 def runs_dir() -> Path:
-    """Where runs are kept: the folder in the environment variable MNIST_RUNS_DIR, else `runs/` in the repository."""
-    return Path(os.environ.get("MNIST_RUNS_DIR") or Path(__file__).resolve().parent.parent / "runs")
+    """Where runs are kept: the folder in the environment variable MNIST_RUNS_DIR, else see `files.user_folder`."""
+    return Path(os.environ.get("MNIST_RUNS_DIR") or user_folder("runs"))
 
 
 def library_versions() -> dict:
@@ -76,7 +77,6 @@ def save_run(path: str | Path, run: Run, data: MNISTData, **more: str) -> Path:
     The file is written under another name first, so an older run at `path` is lost only when the new one is complete.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     content = {
         "format": FORMAT,
         "weights": {name: tensor.cpu() for name, tensor in run.model.state_dict().items()},
@@ -85,9 +85,8 @@ def save_run(path: str | Path, run: Run, data: MNISTData, **more: str) -> Path:
         "versions": run.versions,
         "data": {"about": str(data), "fingerprint": data.fingerprint(), **more},
     }
-    unfinished = path.with_name(path.name + ".unfinished")
-    torch.save(content, unfinished)
-    unfinished.replace(path)
+    with complete_file(path) as file:
+        torch.save(content, file)
     return path
 
 
@@ -141,9 +140,9 @@ def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
     """The run `name` for `data` and `settings`: shipped with the package, trained before, or trained now. Says which.
 
     `settings` are arguments of `train_run`; those not given have its defaults. The name "recipe" with the recipe's
-    settings is the run that comes with the package, the same on every machine; on the sample, too, though it was trained
-    on full MNIST. Other runs are looked for in `runs_dir()`; a newly trained one is kept there for the next time, unless
-    another file stands at its place. Raises TypeError for a setting that neither `train_run` nor `fit` has.
+    settings is the run that comes with the package, the same on every machine; on the sample, too, though it was
+    trained on full MNIST. Other runs are looked for in `runs_dir()`; a newly trained one is kept there for the next
+    time, unless another file stands at its place. Raises TypeError for a setting that there is not.
     """
     defaults = {key: inspect.signature(train_run).parameters[key].default for key in SETTINGS}
     check_settings(settings)

@@ -17,7 +17,8 @@ from torch.utils.data import TensorDataset
 from tqdm import tqdm
 
 from mnist_helpers.data import MNISTData, load_mnist
-from mnist_helpers.ledger import complete_file, gather, write_table
+from mnist_helpers.files import complete_file
+from mnist_helpers.ledger import gather, write_table
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import expected_calibration_error, predict
 from mnist_helpers.runs import library_versions, runs_dir, train_run

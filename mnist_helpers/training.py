@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from numbers import Integral
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
+
+from mnist_helpers.checks import check_whole
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
@@ -260,9 +261,7 @@ def fit(
     Raises ValueError for fewer than 1 epoch or an empty loader; DivergedError (with the history so far in its
     attribute `history`) when the loss is infinite or not a number.
     """
-    for name, number in {"epochs": epochs, "threads": threads}.items():
-        if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"{name} must be a whole number from 1 up, got {number!r}")
+    epochs, threads = check_whole("epochs", epochs), check_whole("threads", threads)
     history = History()
     with quick_settings(threads), progress_bar(epochs, train_loader, progress) as bar:
         try:

@@ -421,7 +421,8 @@ def test_a_step_moves_each_pixel_up_or_down_as_its_gradient_says(model, batch):
 
 
 def test_mc_dropout_leaves_the_statistics_of_other_layers_alone(batch):
-    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10), torch.nn.BatchNorm1d(10), torch.nn.Dropout(0.5))
+    layers = torch.nn.Linear(784, 10), torch.nn.BatchNorm1d(10), torch.nn.Dropout(0.5)
+    model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     passes = mc_dropout(model, batch[0], passes=3)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

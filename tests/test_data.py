@@ -830,3 +830,28 @@ def test_the_textbook_dataset_holds_the_same_examples(sample):
 
 def test_the_textbook_dataset_is_torchvisions(small):
     assert isinstance(textbook_dataset(small.train), datasets.MNIST)
+
+
+@pytest.mark.parametrize("train_size", [2.5, "3", True, 0, -1, 3001, None], ids=repr)
+def test_a_train_size_that_cannot_be_is_refused(sample, train_size):
+    with pytest.raises(ValueError, match="train_size must be a whole number from 1 to 3000, the training images"):
+        sample.with_train_size(train_size)
+
+
+def test_a_numpy_integer_is_a_whole_train_size(sample):
+    assert len(sample.with_train_size(np.int64(7)).train) == 7
+
+
+@pytest.mark.parametrize("seed", [0.5, "0", -1, False], ids=repr)
+def test_a_seed_of_the_split_that_cannot_be_is_refused(sample, seed):
+    with pytest.raises(ValueError, match="seed must be a whole number from 0 up"):
+        sample.with_split(seed)
+
+
+def test_reading_a_loader_leaves_the_global_random_numbers_alone(sample):
+    torch.manual_seed(0)
+    loaders = [make_loader(sample.valid, 100), make_loader(sample.valid, 100, shuffle=True)]
+    before = torch.get_rng_state()
+    for loader in loaders * 2:
+        list(loader)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -603,7 +603,8 @@ def test_only_runs_on_all_of_full_mnist_are_comparable(ledger, source, size, who
     explorer = ledger_explorer(ledger, data)
     play(explorer.train(train_size=96, dropout=0.0))
     assert problem_of(explorer) == "" and explorer.live[0.0, 1e-4, 96].settings["whole"] == whole
-    assert asked == {"split": 3, "dropout": 0.0, "weight_decay": 1e-4, "train_size": 96, "seed": 3, "epochs": 2, "points": 1}
+    point = {"dropout": 0.0, "weight_decay": 1e-4, "train_size": 96}
+    assert asked == {"split": 3, **point, "seed": 3, "epochs": 2, "points": 1}
 
 
 def test_a_point_that_was_not_measured_can_be_trained_as_long_as_others_with_as_many_images(explorer):

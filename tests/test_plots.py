@@ -430,3 +430,11 @@ def test_titles_and_numbers_of_the_differences_have_room():
             low, high = ax.bbox.x0 - 1, ax.bbox.x1 + 1
             boxes = [box for box in boxes if low <= (box.x0 + box.x1) / 2 <= high]
             assert len(boxes) >= 2 and all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
+
+
+@pytest.mark.parametrize("columns", [0, 2.5, "3", True], ids=repr)
+def test_a_number_of_columns_that_cannot_be_is_refused(predictions, columns):
+    for call in (lambda: plot_digits(predictions.images[:4], columns=columns),
+                 lambda: plot_predictions(predictions[:4], columns=columns)):
+        with pytest.raises(ValueError, match="columns must be a whole number from 1 up"):
+            call()

@@ -1,4 +1,5 @@
 """Run a model over a dataset and keep what it said."""
+import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
@@ -234,3 +235,26 @@ def test_an_underconfident_model_has_a_calibration_error_too():
 def test_groups_weigh_as_much_as_they_have_images():
     predictions = said([0.55] * 30 + [0.85] * 10, [True] * 15 + [False] * 15 + [True] * 10)
     assert expected_calibration_error(predictions) == pytest.approx((30 * 0.05 + 10 * 0.15) / 40)
+
+
+@pytest.mark.parametrize("row", [0, 7, -1, np.int64(3), torch.tensor(5)], ids=repr)
+def test_one_row_is_a_batch_of_one(predictions, row):
+    if isinstance(row, torch.Tensor):
+        row = int(row)
+    one = predictions[row]
+    assert one.logits.shape == (1, 10) and one.images.shape == (1, 1, 28, 28) and len(one) == 1
+    assert one.labels[0] == predictions.labels[row] and one.accuracy in (0.0, 1.0)
+
+
+@pytest.mark.parametrize("row", [1000, -1001])
+def test_a_row_that_there_is_not_is_refused(predictions, row):
+    with pytest.raises(IndexError, match=f"1000 predictions.*{row}"):
+        predictions[row]
+
+
+@pytest.mark.parametrize("number", [2.5, "3", True, 0], ids=repr)
+def test_a_number_that_is_not_whole_is_refused(predictions, number):
+    for call in (lambda: calibration_table(predictions, number), lambda: predictions.sample(number),
+                 lambda: expected_calibration_error(predictions, bins=number)):
+        with pytest.raises(ValueError, match="must be a whole number from 1 .*got"):
+            call()

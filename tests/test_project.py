@@ -19,18 +19,20 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = sorted((ROOT / "mnist_helpers").glob("*.py"))
 TREES = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
 MAY_IMPORT = {
-    "data": set(),
+    "checks": set(),
+    "files": set(),
+    "data": {"checks", "files"},
     "model": set(),
-    "training": set(),
-    "predictions": {"data", "training"},
-    "runs": {"data", "model", "training"},
-    "plots": {"predictions", "training"},
-    "ledger": set(),
-    "sweep": {"data", "ledger", "model", "predictions", "runs", "training", "sweep"},  # itself, to have a name
+    "training": {"checks"},
+    "predictions": {"checks", "data", "training"},
+    "runs": {"data", "files", "model", "training"},
+    "plots": {"checks", "predictions", "training"},
+    "ledger": {"files"},
+    "sweep": {"data", "files", "ledger", "model", "predictions", "runs", "training", "sweep"},  # itself, to have a name
     "widgets": {"data", "model", "training", "predictions", "runs", "plots"},
     "ledger_widgets": {"data", "ledger", "plots", "training", "widgets"},
     "own_digits": set(),
-    "clinic": {"data", "predictions", "runs", "training"},
+    "clinic": {"data", "files", "predictions", "runs", "training"},
     "digit_widgets": {"clinic", "data", "model", "own_digits", "plots", "predictions", "training", "widgets"},
 }
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}

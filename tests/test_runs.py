@@ -84,7 +84,7 @@ def test_a_newer_run_replaces_an_older_one(path, small):
 
 def test_an_interrupted_save_leaves_the_older_run(path, trained, small, monkeypatch):
     def write_half(content, target):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", write_half)

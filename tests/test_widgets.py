@@ -647,8 +647,9 @@ def test_an_empty_dataset_has_nothing_for_the_microscope(network):
 # ---------------------------------------------------------------- train_by_steps
 
 
-def steps(data, *, dropout=0.5, weight_decay=1e-4, train_size=300, seed=0, epochs=1):
-    return train_by_steps(data, dropout=dropout, weight_decay=weight_decay, train_size=train_size, seed=seed, epochs=epochs)
+def steps(data, **changes):
+    settings = {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 300, "seed": 0, "epochs": 1}
+    return train_by_steps(data, **{**settings, **changes})
 
 
 def train(data, **settings):

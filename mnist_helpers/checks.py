@@ -1,0 +1,13 @@
+"""Checks of what the user gives."""
+from numbers import Integral
+
+
+def check_whole(name: str, value: object, low: int = 1, high: int | None = None, what: str = "") -> int:
+    """`value` as an int when it is a whole number from `low` to `high`; `what` says why it may not be above `high`.
+
+    Raises ValueError with the name, the value and what is allowed for anything else: 2.5, "3", True, 0.
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool) and value >= low and (high is None or value <= high):
+        return int(value)
+    limits = f"from {low} up" if high is None else f"from {low} to {high}{', ' * bool(what)}{what}"
+    raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
