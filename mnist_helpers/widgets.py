@@ -635,8 +635,8 @@ def training_lab(data: MNISTData) -> TrainingLab:
     """Train the recipe live with another dropout rate, weight decay, number of images or seed, and compare the runs.
 
     Controls: `dropout` (0 to 0.9), `weight_decay`, `train_size` (training images), `seed`, and the buttons Start and
-    Stop. A run takes 10 epochs on the processor; the curves are measured with dropout off on up to 1,000 images, the table's
-    validation columns on all. `await lab.train(dropout=0.5)` does from a cell what Start does.
+    Stop. A run takes 10 epochs on the processor; the curves are measured with dropout off on up to 1,000 images, the
+    table's validation columns on all. `await lab.train(dropout=0.5)` does from a cell what Start does.
     """
     return TrainingLab(data)
 

@@ -236,7 +236,7 @@ def shifts_repair_and_cost(text):
 
 
 def the_direction_matters(text):
-    steps = {size: shares for size, *shares in numbers(text, r"at most #: accuracy #%, with random signs #%")}
+    steps = {size: shares for size, *shares in numbers(text, r"at most #: accuracy +#%, with random signs +#%")}
     assert list(steps) == [0.0, 0.05, 0.1, 0.15, 0.2]
     (whole, _), (after_ten, at_random) = steps[0.0], steps[0.1]
     assert 95 < whole <= 100 and after_ten < 50 < 90 < at_random < whole, "most flip within ten steps, at random few"
