@@ -70,6 +70,7 @@ class Panel(widgets.VBox):
         row = widgets.Layout(flex_flow="row wrap", align_items="center")
         bar = widgets.Box(list(controls.values() if shown is None else shown), layout=row)
         super().__init__([bar, self.problem, self.picture, self.text])
+        self.add_class("mnist-panel")  # by which our labextension knows them
 
     @property
     def values(self) -> dict[str, Any]:

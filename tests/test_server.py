@@ -8,15 +8,26 @@ from types import SimpleNamespace
 import mnist_helpers_server
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "etc/jupyter/jupyter_server_config.d/mnist-helpers.json"
 
 
+def loaded(folder, settings):
+    """The settings of a server that was started in the folder, with the extension loaded."""
+    server = SimpleNamespace(root_dir=str(folder), web_app=SimpleNamespace(settings=dict(settings)))
+    mnist_helpers_server._load_jupyter_server_extension(server)
+    return server.web_app.settings
+
+
+@pytest.mark.parametrize("folder", [ROOT, ROOT / "notebooks"], ids=["repository", "notebooks"])
 @pytest.mark.parametrize("before, after", [({}, 2**27), ({"websocket_max_message_size": 5}, 2**27),
                                            ({"websocket_max_message_size": 2**30}, 2**30)])
-def test_messages_of_128_mb_pass_and_a_larger_limit_stays(before, after):
-    server = SimpleNamespace(web_app=SimpleNamespace(settings=before))
-    mnist_helpers_server._load_jupyter_server_extension(server)
-    assert before["websocket_max_message_size"] == after
+def test_messages_of_128_mb_pass_and_a_larger_limit_stays(folder, before, after):
+    assert loaded(folder, before) == {"websocket_max_message_size": after}
+
+
+def test_a_server_elsewhere_stays_as_it_is(tmp_path):
+    assert loaded(tmp_path, {}) == {}
 
 
 def test_installing_the_package_switches_it_on():
