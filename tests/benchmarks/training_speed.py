@@ -2,34 +2,18 @@
 
 Usage: python tests/benchmarks/training_speed.py [--rounds N] [--busy]
 
-Each way runs in a process of its own, in turns, because the settings that importing mnist_helpers makes (one thread,
-no denormals) must not help the textbook. All train an epoch and then measure loss and accuracy on the training and
-the validation images. "train" is the training part alone. Two more ways take back one of the two settings each. With
---busy another program keeps one core at work all the time.
+Each way runs in a process of its own, in turns. All train an epoch and then measure loss and accuracy on the training
+and the validation images. "train" is the training part alone. Two more ways take back one of the two settings each
+that `fit` makes for its own time (one thread, no denormals). With --busy another program keeps one core at work.
 """
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 
 EPOCHS = 3
-
-
-def default_threads() -> None:
-    """Undo torch.set_num_threads(1): PyTorch's default is one thread a core."""
-    import torch
-
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
-
-
-def with_denormals() -> None:
-    """Undo torch.set_flush_denormal(True)."""
-    import torch
-
-    torch.set_flush_denormal(False)
 
 
 def textbook() -> list[dict]:
@@ -41,8 +25,6 @@ def textbook() -> list[dict]:
     from mnist_helpers import MNISTNet, load_mnist
     from mnist_helpers.data import textbook_dataset
 
-    default_threads()
-    with_denormals()
     data = load_mnist()
     train_loader = DataLoader(textbook_dataset(data.train), batch_size=32, shuffle=True)
     valid_loader = DataLoader(textbook_dataset(data.valid), batch_size=32)
@@ -75,23 +57,27 @@ def textbook() -> list[dict]:
     return rows
 
 
-def helpers(undo=lambda: None) -> list[dict]:
+def helpers(all_threads: bool = False, denormals: bool = False) -> list[dict]:
     """`train_epoch` alone, then `fit`: tensors in memory, whole batches, fused Adam."""
     import torch
 
     from mnist_helpers import MNISTNet, fit, load_mnist, make_loader, train_epoch
+    from mnist_helpers.training import make_optimizer, quick_settings
 
-    undo()
+    threads = torch.get_num_threads() if all_threads else 1
+    if denormals:
+        torch.set_flush_denormal = lambda flush: None
     data = load_mnist()
     model = MNISTNet()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4, fused=True)
+    optimizer = make_optimizer(model)
     train_loader = make_loader(data.train, batch_size=32, shuffle=True)
     valid_loader = make_loader(data.valid, batch_size=1024)
-    history = fit(model, optimizer, train_loader, valid_loader, epochs=EPOCHS, progress=False)
+    history = fit(model, optimizer, train_loader, valid_loader, epochs=EPOCHS, progress=False, threads=threads)
     rows = []
     for seconds, accuracy in zip(history.seconds, history.valid_accuracy):
         started = time.perf_counter()
-        train_epoch(model, train_loader, optimizer)
+        with quick_settings(threads):
+            train_epoch(model, train_loader, optimizer)
         rows.append({"train": time.perf_counter() - started, "epoch": seconds, "accuracy": accuracy})
     return rows
 
@@ -99,8 +85,8 @@ def helpers(undo=lambda: None) -> list[dict]:
 WAYS = {
     "textbook": textbook,
     "helpers": helpers,
-    "helpers, default threads": lambda: helpers(default_threads),
-    "helpers, with denormals": lambda: helpers(with_denormals),
+    "helpers, all threads": lambda: helpers(all_threads=True),
+    "helpers, with denormals": lambda: helpers(denormals=True),
 }
 
 
