@@ -1,4 +1,5 @@
 """Checks of what the user gives."""
+
 from numbers import Integral
 
 

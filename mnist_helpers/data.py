@@ -3,6 +3,7 @@
 MNIST was made by Yann LeCun, Corinna Cortes and Christopher J. C. Burges.
 The files use the IDX format described at http://yann.lecun.com/exdb/mnist/.
 """
+
 import dataclasses
 import gzip
 import hashlib
@@ -32,7 +33,6 @@ MD5 = {  # of the unpacked files, as published
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-IMAGE_MAGIC, LABEL_MAGIC = 2051, 2049  # 0x00000803: bytes, 3 dimensions; 0x00000801: bytes, 1 dimension
 PROBE_SECONDS = 5  # how long a download server may take to answer at all
 STALL_SECONDS = 8  # how long a running download may stand still
 
@@ -114,67 +114,48 @@ def load_folder(folder: Path) -> MNISTData:
 
     Raises FileNotFoundError and ValueError as `load_mnist` does.
     """
-    paths = [find_file(folder, name) for name in MD5]
-    contents = [read_bytes(path) for path in paths]
-    arrays = [parse_idx(content, path) for content, path in zip(contents, paths)]
-    for images, labels in ((0, 1), (2, 3)):
-        if len(arrays[images]) != len(arrays[labels]):
-            raise ValueError(f"{paths[images]} holds {len(arrays[images]):,} images, but {paths[labels]} holds "
-                             f"{len(arrays[labels]):,} labels. Were two files swapped?")
-    try:
-        train_and_valid, test = make_dataset(*arrays[:2]), make_dataset(*arrays[2:])
-    except ValueError as error:
-        raise ValueError(f"the files in {paths[0].parent} are not MNIST: {error}") from error
-    for content, path, expected in zip(contents, paths, MD5.values()):
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found != expected:
-            raise ValueError(f"{path} is not the published MNIST file: its unpacked bytes have the MD5 {found} instead "
-                             f"of {expected}. Get it again; for other images use make_dataset(images, labels)")
-    train, valid = split_train_valid(train_and_valid)
-    return MNISTData(train, valid, test, source="full")
+    arrays = [read_idx(find_file(folder, name), name) for name in MD5]
+    train, valid = split_train_valid(make_dataset(*arrays[:2]))
+    return MNISTData(train, valid, make_dataset(*arrays[2:]), source="full")
 
 
 def find_file(folder: Path, name: str) -> Path:
     """The file `name` in `folder`/MNIST/raw or `folder`, packed (.gz) or not."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no folder {folder}. Give load_mnist, or the environment variable "
-                                "MNIST_DATA_DIR, the folder that holds the four MNIST files, or the word 'sample'")
+        raise FileNotFoundError(
+            f"there is no folder {folder}. Give load_mnist, or the environment variable MNIST_DATA_DIR, the folder "
+            "that holds the four MNIST files, or the word 'sample'"
+        )
     for place in (folder / "MNIST" / "raw", folder):
         for path in (place / name, place / f"{name}.gz"):
             if path.is_file():
                 return path
-    raise FileNotFoundError(f"the folder {folder} holds neither {name} nor {name}.gz. It needs these four files, "
-                            f"with or without .gz: {', '.join(MD5)}")
+    raise FileNotFoundError(
+        f"the folder {folder} holds neither {name} nor {name}.gz. It needs these four files, with or without .gz: "
+        f"{', '.join(MD5)}"
+    )
 
 
-def read_bytes(path: Path) -> bytes:
-    """The unpacked content of `path`. Raises ValueError for a damaged .gz file."""
+def read_idx(path: Path, name: str) -> np.ndarray:
+    """The array in the file at `path`, which must be the published file `name`: uint8 (n, 28, 28) or (n,).
+
+    Raises ValueError when its unpacked bytes are not the published ones: damaged, cut off, swapped, another file.
+    """
     content = path.read_bytes()
-    if path.suffix != ".gz":
-        return content
     try:
-        return gzip.decompress(content)
+        content = gzip.decompress(content) if path.suffix == ".gz" else content
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}). Delete it and get it again") from error
-
-
-def parse_idx(content: bytes, path: Path) -> np.ndarray:
-    """The array in an unpacked IDX file: uint8 images (n, 28, 28) or uint8 labels (n,), as the name in `path` says.
-
-    Raises ValueError when the content is not of that kind or not of the length that its header gives.
-    """
-    dimensions, magic = (3, IMAGE_MAGIC) if "images" in path.name else (1, LABEL_MAGIC)
-    if len(content) < 4 * (1 + dimensions):
-        raise ValueError(f"{path} is truncated: {len(content)} bytes are too few for its header. Get it again")
-    header = np.frombuffer(content[: 4 * (1 + dimensions)], dtype=">i4")
-    if header[0] != magic:
-        raise ValueError(f"{path} starts with the number {header[0]}, but an MNIST file of that name starts with "
-                         f"{magic} ({IMAGE_MAGIC} for images, {LABEL_MAGIC} for labels). Were two files swapped?")
-    shape, pixels = tuple(int(size) for size in header[1:]), content[header.nbytes :]
-    if len(pixels) != np.prod(shape):
-        raise ValueError(f"{path} is truncated or damaged: its header promises {np.prod(shape):,} bytes for shape "
-                         f"{shape}, it holds {len(pixels):,}. Get it again")
-    return np.frombuffer(pixels, dtype=np.uint8).reshape(shape)
+    found = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    if found != MD5[name]:
+        other = next((f"it is {other}: were two files swapped?" for other in MD5 if MD5[other] == found), "")
+        raise ValueError(
+            f"{path} is not the published MNIST file: its {len(content):,} unpacked bytes have the MD5 {found} instead "
+            f"of {MD5[name]}; {other or 'get it again. For other images use make_dataset(images, labels)'}"
+        )
+    dimensions = content[3]
+    shape = np.frombuffer(content, dtype=">i4", count=dimensions, offset=4)
+    return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape)
 
 
 def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.Tensor) -> TensorDataset:
@@ -189,16 +170,20 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
     if images.shape[1:] not in {(28, 28), (1, 28, 28)} or len(images) == 0:
         raise ValueError(f"images must have shape (n, 28, 28) or (n, 1, 28, 28) with n > 0, got {images.shape}")
     if labels.shape != images.shape[:1]:
-        raise ValueError(f"there must be one label for each image: got {len(images):,} images "
-                         f"and labels of shape {labels.shape}")
+        raise ValueError(
+            f"there must be one label for each image: got {len(images):,} images and labels of shape {labels.shape}"
+        )
     if images.dtype != np.uint8 and not (images.dtype.kind == "f" and images.min() >= 0 and images.max() <= 1):
-        raise ValueError("pixels must be uint8 from 0 to 255 or floating point in [0, 1], "
-                         f"got {images.dtype} from {images.min()} to {images.max()}")
+        raise ValueError(
+            "pixels must be uint8 from 0 to 255 or floating point in [0, 1], "
+            f"got {images.dtype} from {images.min()} to {images.max()}"
+        )
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be integers from 0 to 9, got {labels.dtype}")
     if labels.min() < 0 or labels.max() > 9:
-        raise ValueError("labels must be integers from 0 to 9, "
-                         f"got {labels.dtype} from {labels.min()} to {labels.max()}")
+        raise ValueError(
+            f"labels must be integers from 0 to 9, got {labels.dtype} from {labels.min()} to {labels.max()}"
+        )
     pixels = torch.tensor(images).reshape(-1, 1, 28, 28) / (255 if images.dtype == np.uint8 else 1)
     return TensorDataset(pixels.float(), torch.tensor(labels.astype(np.int64)))
 
@@ -233,22 +218,15 @@ def load_sample(note: str) -> MNISTData:
 
 
 def textbook_dataset(dataset: TensorDataset) -> Dataset:
-    """torchvision's own MNIST dataset with `ToTensor` over the images of `dataset`, for comparison.
-
-    The images go through a temporary folder of IDX files, as torchvision.datasets.MNIST expects it.
-    """
+    """torchvision's own MNIST dataset with `ToTensor`, holding the images of `dataset`, for comparison."""
     from torchvision import datasets, transforms
 
     images, labels = dataset.tensors
-    arrays = {IMAGE_MAGIC: (images * 255).round().byte().squeeze(1), LABEL_MAGIC: labels.byte()}
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder, "MNIST", "raw")
-        raw.mkdir(parents=True)
-        for name in MD5:
-            magic = IMAGE_MAGIC if "images" in name else LABEL_MAGIC
-            header = np.array([magic, *arrays[magic].shape], dtype=">i4")
-            (raw / name).write_bytes(header.tobytes() + arrays[magic].cpu().numpy().tobytes())
-        return datasets.MNIST(folder, train=True, transform=transforms.ToTensor())
+    textbook = object.__new__(datasets.MNIST)  # its __init__ would look for files
+    textbook.root, textbook.train, textbook.target_transform = "", True, None
+    textbook.data, textbook.targets = (255 * images).round().byte().squeeze(1), labels
+    textbook.transform = transforms.ToTensor()
+    return textbook
 
 
 def download(folder: Path) -> None:
@@ -314,7 +292,6 @@ def make_loader(
     """
     if len(dataset) == 0:
         raise ValueError("the dataset is empty: there is nothing to load")
-    batch_size = check_whole("batch_size", batch_size)
     if generator is None:
         generator = torch.Generator().manual_seed(torch.randint(2**62, ()).item() if shuffle else 0)
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)

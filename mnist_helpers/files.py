@@ -1,4 +1,5 @@
 """Where the user's files lie, and how they are written: complete or not at all."""
+
 import os
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from platformdirs import user_data_path
+
+ASSETS = Path(__file__).with_name("assets")  # what comes with the package
 
 
 def user_folder(kind: str, package: Path = Path(__file__).parent) -> Path:

@@ -1,4 +1,5 @@
 """The network of the lessons."""
+
 import pandas as pd
 import torch
 from torch import nn
@@ -17,8 +18,12 @@ class MNISTNet(nn.Module):
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(784, 128), nn.ReLU(), nn.Dropout(dropout),
-            nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(784, 128),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(128, 64),
+            nn.ReLU(),
+            nn.Dropout(dropout),
             nn.Linear(64, 10),
         )
 
@@ -44,6 +49,7 @@ def layer_table(model: MNISTNet) -> pd.DataFrame:
             rows[-1]["activation"] = "ReLU"
         else:
             name = type(layer).__name__ + (f" (rate {layer.p})" if isinstance(layer, nn.Dropout) else "")
-            rows.append({"layer": name, "output size": output.shape[1], "activation": "",
-                         "parameters": count_parameters(layer)})
+            rows.append(
+                {"layer": name, "output size": output.shape[1], "activation": "", "parameters": count_parameters(layer)}
+            )
     return pd.DataFrame(rows)

@@ -2,6 +2,7 @@
 
 The lessons look as they do by `plt.style.use("mnist_helpers.lesson")`, a style file beside this module.
 """
+
 import textwrap
 from collections.abc import Sequence
 
@@ -39,8 +40,10 @@ def plot_digits(
     columns = check_whole("columns", columns)
     titles = [""] * len(images) if titles is None else list(titles)
     if len(images) == 0 or len(titles) != len(images):
-        raise ValueError(f"one title is needed for each image and at least one image, got {len(images)} images "
-                         f"and {len(titles)} titles")
+        raise ValueError(
+            f"one title is needed for each image and at least one image, got {len(images)} images "
+            f"and {len(titles)} titles"
+        )
     if axes is None:
         columns = min(columns, len(images))
         rows = -(-len(images) // columns)
@@ -66,10 +69,10 @@ def plot_history(history: History, *, running: bool = False, axes: np.ndarray | 
     for ax, quantity in zip(axes, ["loss", "accuracy"]):
         for part, marker in {"train": "o", "valid": "s"}.items():
             values = getattr(history, f"{part}_{quantity}")
-            ax.plot(history.epochs, values, color=COLORS[part], marker=marker, markersize=5, label=LABELS[part])
+            ax.plot(history.epoch_numbers, values, color=COLORS[part], marker=marker, markersize=5, label=LABELS[part])
         if running:
             values = getattr(history, f"running_{quantity}")
-            ax.plot(history.epochs, values, "--", color=COLORS["train"], label="training, dropout on")
+            ax.plot(history.epoch_numbers, values, "--", color=COLORS["train"], label="training, dropout on")
         ax.set(title=quantity.capitalize(), xlabel="epoch", ylabel=quantity)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
@@ -110,8 +113,14 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
     ax.bar(range(10), probabilities.tolist(), color="#56B4E9", edgecolor="black")
     if true_label is not None:
         tip = (int(true_label), float(probabilities[int(true_label)]))
-        ax.annotate("true class", tip, (0, 35), textcoords="offset points", ha="center",
-                    arrowprops={"arrowstyle": "->", "linewidth": 2})
+        ax.annotate(
+            "true class",
+            tip,
+            (0, 35),
+            textcoords="offset points",
+            ha="center",
+            arrowprops={"arrowstyle": "->", "linewidth": 2},
+        )
     ax.set(xticks=range(10), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), xlabel="class", ylabel="probability")
     ax.grid(axis="x", visible=False)
     return ax
@@ -122,8 +131,15 @@ def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -
     ax = new_axes(size=(7.6, 6.1))[0, 0] if ax is None else ax
     ax.grid(False)
     ConfusionMatrixDisplay.from_predictions(
-        predictions.labels, predictions.predicted, labels=range(10), ax=ax, cmap="Blues", colorbar=False,
-        im_kw={"norm": PowerNorm(0.35)}, text_kw={"fontsize": 13.5})
+        predictions.labels,
+        predictions.predicted,
+        labels=range(10),
+        ax=ax,
+        cmap="Blues",
+        colorbar=False,
+        im_kw={"norm": PowerNorm(0.35)},
+        text_kw={"fontsize": 13.5},
+    )
     ax.set(xlabel="predicted label", ylabel="true label")
     return ax
 
@@ -134,11 +150,19 @@ def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | Non
     table = calibration_table(predictions, bins)
     errors = [(table["accuracy"] - table["low"]).clip(lower=0), (table["high"] - table["accuracy"]).clip(lower=0)]
     ax.plot([0, 1], [0, 1], ":", color="gray", label="confidence = accuracy")
-    ax.errorbar(table["confidence"], table["accuracy"], yerr=errors, fmt="o", capsize=4, color=COLORS["test"],
-                label="predictions, 95 % interval")
+    ax.errorbar(
+        table["confidence"],
+        table["accuracy"],
+        yerr=errors,
+        fmt="o",
+        capsize=4,
+        color=COLORS["test"],
+        label="predictions, 95 % interval",
+    )
     for row in table.itertuples():
-        ax.annotate(f"{row.images:,}", (row.confidence, row.low), (0, -16),
-                    textcoords="offset points", ha="center", fontsize=13)
+        ax.annotate(
+            f"{row.images:,}", (row.confidence, row.low), (0, -16), textcoords="offset points", ha="center", fontsize=13
+        )
     ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")
     ax.legend(loc="upper left")
     return ax
@@ -155,8 +179,17 @@ def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> 
     for ax, measure in zip(axes, measures):
         for row in table[table["measure"] == measure].itertuples():
             clear = abs(row.mean) > row.half
-            ax.errorbar(row.mean, settings.index(row.setting), xerr=row.half, fmt="o", markersize=10, capsize=6,
-                        color="black", markerfacecolor="black" if clear else "white", elinewidth=2.5)
+            ax.errorbar(
+                row.mean,
+                settings.index(row.setting),
+                xerr=row.half,
+                fmt="o",
+                markersize=10,
+                capsize=6,
+                color="black",
+                markerfacecolor="black" if clear else "white",
+                elinewidth=2.5,
+            )
         ax.axvline(0, color="gray", linestyle=":")
         ax.set(yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
         ax.set_title("\n".join(textwrap.wrap(measure, 20)))  # four titles in a row would overlap

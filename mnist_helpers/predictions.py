@@ -1,6 +1,8 @@
 """Run a model over a dataset and keep what it said."""
+
 import dataclasses
 from numbers import Integral
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -11,6 +13,23 @@ from torch.utils.data import Dataset
 from mnist_helpers.checks import check_whole
 from mnist_helpers.data import make_loader
 from mnist_helpers.training import device_of, eval_mode
+
+
+class Interval(NamedTuple):
+    """A confidence interval, `middle` ± `half`: two numbers, or two columns of numbers."""
+
+    middle: float
+    half: float
+
+    @property
+    def low(self) -> float:
+        """Its lower end."""
+        return self.middle - self.half
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+        return self.middle + self.half
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,10 +79,13 @@ class Predictions:
         """The share of correct predictions, from 0 to 1."""
         return self.correct.double().mean().item()
 
-    def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Wilson's confidence interval for the accuracy, counting only the luck of which images were drawn."""
+    def accuracy_interval(self, confidence: float = 0.95) -> Interval:
+        """Wilson's interval for the accuracy, counting only the luck of which images were drawn.
+
+        Its middle is not the accuracy itself but a little nearer to one half.
+        """
         interval = binomtest(int(self.correct.sum()), len(self)).proportion_ci(confidence, method="wilson")
-        return float(interval.low), float(interval.high)
+        return Interval(float(interval.low + interval.high) / 2, float(interval.high - interval.low) / 2)
 
     def mistakes(self) -> "Predictions":
         """The wrong predictions only, the most confident first."""
@@ -101,10 +123,9 @@ def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
     rows = []
     for number in group.unique():
         part = predictions[group == number]
-        low, high = part.accuracy_interval()
-        rows.append({"images": len(part), "confidence": part.confidence.mean().item(), "accuracy": part.accuracy,
-                     "low": low, "high": high})
-    return pd.DataFrame(rows)
+        interval, confidence = part.accuracy_interval(), part.confidence.mean().item()
+        rows.append([len(part), confidence, part.accuracy, interval.low, interval.high])
+    return pd.DataFrame(rows, columns=["images", "confidence", "accuracy", "low", "high"])
 
 
 def expected_calibration_error(predictions: Predictions, bins: int = 10) -> float:

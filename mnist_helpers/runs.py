@@ -2,24 +2,26 @@
 
 `python -m mnist_helpers.runs` trains the run anew that comes with the package.
 """
+
 import dataclasses
 import inspect
 import os
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from mnist_helpers.data import MNISTData, load_mnist, make_loader
-from mnist_helpers.files import complete_file, user_folder
+from mnist_helpers.files import ASSETS, complete_file, user_folder
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.training import History, fit, make_optimizer, pick_device, set_seed
 
 FORMAT = "mnist_helpers run 1"
 SETTINGS = ("dropout", "weight_decay", "epochs", "seed")  # of a run; arguments of `train_run`
-SHIPPED = Path(__file__).with_name("assets") / "recipe.pt"
+SHIPPED = ASSETS / "recipe.pt"
 
 
 @dataclasses.dataclass
@@ -42,7 +44,7 @@ def train_run(
     network: Callable[[float], nn.Module] = MNISTNet,
     optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
     device: torch.device | str | None = None,
-    **fit_options: object,
+    **fit_options: Any,
 ) -> Run:
     """Train `MNISTNet` by the recipe; each argument changes one part of it. `fit_options` go to `fit`.
 
@@ -90,24 +92,29 @@ def save_run(path: str | Path, run: Run, data: MNISTData, **more: str) -> Path:
     return path
 
 
-def load_run(path: str | Path, data: MNISTData | None) -> Run:
+def load_run(path: str | Path, data: MNISTData | None, device: torch.device | str | None = None) -> Run:
     """Read a run that `save_run` wrote. Nothing in the file is executed (`weights_only=True`).
 
     Raises FileNotFoundError when there is no such file; ValueError when it is damaged or incomplete, when it is no run,
     and when the run was trained on other data than `data`. Without `data` (None) a run on any data will do.
+    `device`: where the model is to be, by default the fastest there is.
     """
     path = Path(path)
     content = read_run(path)
     trained_on = content["data"]
     if data is not None and trained_on["fingerprint"] != data.fingerprint():
-        raise ValueError(f"{path} was trained on other data ({trained_on['about']}) than is loaded now ({data}). "
-                         "Load the same data, or train again")
+        raise ValueError(
+            f"{path} was trained on other data ({trained_on['about']}) than is loaded now ({data}). "
+            "Load the same data, or train again"
+        )
     try:
         model = MNISTNet(dropout=content["settings"]["dropout"])
         model.load_state_dict(content["weights"])
     except RuntimeError as error:
         raise ValueError(f"the weights in {path} do not fit MNISTNet, they belong to another network") from error
-    return Run(model.to(pick_device()), History(**content["history"]), content["settings"], content["versions"])
+    return Run(
+        model.to(device or pick_device()), History(**content["history"]), content["settings"], content["versions"]
+    )
 
 
 def read_run(path: Path) -> dict:
@@ -117,17 +124,26 @@ def read_run(path: Path) -> dict:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds
-        raise ValueError(f"{path} is damaged, or no file that save_run wrote ({type(error).__name__}). "
-                         "Delete it and train again") from error
+        raise ValueError(
+            f"{path} is damaged, or no file that save_run wrote ({type(error).__name__}). Delete it and train again"
+        ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} holds no run: save_run writes the mark '{FORMAT}' into its files. Was it made by "
-                         "another program or another version? Then delete it and train again")
-    parts = {"weights": (), "history": field_names(History), "settings": SETTINGS, "versions": (),
-             "data": ("about", "fingerprint")}
+        raise ValueError(
+            f"{path} holds no run: save_run writes the mark '{FORMAT}' into its files. Was it made by "
+            "another program or another version? Then delete it and train again"
+        )
+    parts = {
+        "weights": (),
+        "history": field_names(History),
+        "settings": SETTINGS,
+        "versions": (),
+        "data": ("about", "fingerprint"),
+    }
     missing = [part for part, names in parts.items() if part not in content or not set(names) <= set(content[part])]
     if missing:
-        raise ValueError(f"{path} is incomplete: {', '.join(missing)} is missing or lacks a part. "
-                         "Delete it and train again")
+        raise ValueError(
+            f"{path} is incomplete: {', '.join(missing)} is missing or lacks a part. Delete it and train again"
+        )
     return content
 
 
@@ -136,7 +152,7 @@ def field_names(kind: type) -> list[str]:
     return [field.name for field in dataclasses.fields(kind)]
 
 
-def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
+def load_or_train(name: str, data: MNISTData, *, device: torch.device | str | None = None, **settings: Any) -> Run:
     """The run `name` for `data` and `settings`: shipped with the package, trained before, or trained now. Says which.
 
     `settings` are arguments of `train_run`; those not given have its defaults. The name "recipe" with the recipe's
@@ -149,10 +165,10 @@ def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
     wanted = {key: settings.get(key, default) for key, default in defaults.items()}
     if name == "recipe" and wanted == defaults and (note := shipped_for(data)):
         print(f"Took the run 'recipe' that comes with the package. {note}")
-        return load_run(SHIPPED, None)
+        return load_run(SHIPPED, None, device)
     path = runs_dir() / f"{name}.pt"
     try:
-        run = load_run(path, data)
+        run = load_run(path, data, device)
         if run.settings == wanted and len(run.history) == run.settings["epochs"]:
             print(f"Loaded the run '{name}' that was trained before.")
             return run
@@ -160,7 +176,7 @@ def load_or_train(name: str, data: MNISTData, **settings: object) -> Run:
     except (FileNotFoundError, ValueError) as error:
         reason = "there is no saved one" if isinstance(error, FileNotFoundError) else str(error)
     print(f"Training the run '{name}' now ({reason}).")
-    run = train_run(data, **settings)
+    run = train_run(data, device=device, **settings)
     if not path.exists() and len(run.history) == run.settings["epochs"]:
         save_run(path, run, data)
     return run
@@ -179,8 +195,10 @@ def shipped_for(data: MNISTData) -> str:
     if data.fingerprint() == shipped["fingerprint"]:
         return "It was trained on these training images."
     if data.source == "sample" and data.fingerprint() == shipped["sample"]:
-        return ("It was trained on full MNIST, and most images of the sample were among its training images: "
-                "what is measured here on the sample comes out too good.")
+        return (
+            "It was trained on full MNIST, and most images of the sample were among its training images: "
+            "what is measured here on the sample comes out too good."
+        )
     return ""
 
 

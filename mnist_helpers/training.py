@@ -1,4 +1,5 @@
 """Steps, epochs and the history of a training run."""
+
 import dataclasses
 import math
 import random
@@ -15,6 +16,7 @@ from torch import nn
 from tqdm import tqdm
 
 from mnist_helpers.checks import check_whole
+
 
 @dataclasses.dataclass(frozen=True)
 class Metrics:
@@ -55,8 +57,8 @@ class History:
         return len(self.seconds)
 
     @property
-    def epochs(self) -> list[int]:
-        """1, 2, 3, …: the numbers of the epochs."""
+    def epoch_numbers(self) -> list[int]:
+        """1, 2, 3, …"""
         return list(range(1, len(self) + 1))
 
     @property
@@ -68,7 +70,7 @@ class History:
 
     def to_frame(self) -> pd.DataFrame:
         """The history as a pandas table with the epoch as its index."""
-        return pd.DataFrame(dataclasses.asdict(self), index=pd.Index(self.epochs, name="epoch"), dtype=float)
+        return pd.DataFrame(dataclasses.asdict(self), index=pd.Index(self.epoch_numbers, name="epoch"), dtype=float)
 
     def __repr__(self) -> str:
         return self.to_frame().to_string(float_format="{:.4f}".format)
@@ -174,12 +176,12 @@ def train_step(
 
     `images`: whatever the model takes, (batch, 1, 28, 28) for MNISTNet. `labels`: int64 (batch,).
     """
-    model.train()                              # dropout on
-    logits = model(images)                     # (batch, 10), before softmax
-    loss = F.cross_entropy(logits, labels)     # a mean over the batch
-    optimizer.zero_grad()                      # forget the gradients of the last step
-    loss.backward()                            # compute the new ones
-    optimizer.step()                           # change the weights
+    model.train()  # dropout on
+    logits = model(images)  # (batch, 10), before softmax
+    loss = F.cross_entropy(logits, labels)  # a mean over the batch
+    optimizer.zero_grad()  # forget the gradients of the last step
+    loss.backward()  # compute the new ones
+    optimizer.step()  # change the weights
     correct = (logits.argmax(dim=1) == labels).sum()
     return Metrics(loss.item(), correct.item() / len(labels))
 
@@ -280,8 +282,7 @@ def fit(
 
 
 def epoch_steps(
-    model: nn.Module, optimizer: torch.optim.Optimizer, train_loader: Iterable, valid_loader: Iterable,
-    history: History,
+    model: nn.Module, optimizer: torch.optim.Optimizer, train_loader: Iterable, valid_loader: Iterable, history: History
 ) -> Iterator[tuple[Metrics, int]]:
     """`train_steps` of one epoch; at the end of them measures the model and adds the epoch to `history`."""
     started, batches = time.perf_counter(), []

@@ -1,4 +1,5 @@
 """What pytest does with the notebooks: keep their runs apart, and compare their outputs with the stored ones."""
+
 import functools
 import sys
 from pathlib import Path

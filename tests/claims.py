@@ -4,6 +4,7 @@ In the text a mark stands behind the number, which readers do not see: `97.7 %<!
 It names a function in this file; test_claims.py compares. A function returns the number in the unit of the text, or
 the numbers in the order of the text when the mark stands behind several: `97–98 %`, `0.16 ± 0.05 points`.
 """
+
 import math
 from functools import lru_cache
 

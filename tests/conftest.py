@@ -1,4 +1,5 @@
 """What the tests share: data, trained runs, and settings that keep them away from the user's own files."""
+
 import os
 from pathlib import Path
 

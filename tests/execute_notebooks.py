@@ -2,6 +2,7 @@
 
 Usage: python tests/execute_notebooks.py [NOTEBOOK ...]     (default: all, in order)
 """
+
 import base64
 import io
 import os

@@ -5,13 +5,14 @@ thousands of steps that makes another run. Its words and settings must be as sto
 NAME is a function below that takes the text of the outputs and fails where the claim does not. It is applied to what is
 stored and to what every run of the notebooks prints (stored_outputs.py).
 """
+
 import math
 import re
 from functools import lru_cache
 
 from scipy.stats import t
 
-from mnist_helpers.ledger import load_ledger, select
+from mnist_helpers.labs.ledger import load_ledger, select
 
 NUMBER = r"([+-]?\d+(?:,\d{3})*(?:\.\d+)?)"
 
@@ -66,7 +67,8 @@ def it_depends_on_the_draw(text):
 
 def _microscope(text, rate, enough):
     ((shown, first, second, right),) = numbers(
-        text, r"dropout rate #, train\(\): # of 128 and # of 64 .*Of 200 draws # answer 0")
+        text, r"dropout rate #, train\(\): # of 128 and # of 64 .*Of 200 draws # answer 0"
+    )
     assert shown == rate and near_share(first / 128, rate, 128) and near_share(second / 64, rate, 64) and enough(right)
 
 
@@ -210,8 +212,12 @@ def the_passes_of_noise_mostly_agree(text):
 
 
 def passes_lower_some_confidence(text):
-    rows = {name.strip(): values for name, *values in re.findall(
-        rf"(?m)^([a-z, ]+?) +plain +(\d+)% +100 passes +(\d+)% +\(mean of the passes: {NUMBER} to {NUMBER}", text)}
+    rows = {
+        name.strip(): values
+        for name, *values in re.findall(
+            rf"(?m)^([a-z, ]+?) +plain +(\d+)% +100 passes +(\d+)% +\(mean of the passes: {NUMBER} to {NUMBER}", text
+        )
+    }
     rows = {name: tuple(map(float, values)) for name, values in rows.items()}
     right, wrong, drawn, letters, noise = rows.values()
     for plain, passes, _, _ in (wrong, letters, noise):
@@ -228,8 +234,12 @@ def a_repair_is_finished(text):
 
 
 def shifts_repair_and_cost(text):
-    rows = {name.strip(): tuple(map(float, values)) for name, *values in re.findall(
-        rf"([a-z3, ]+?) +[\d.]+ % → +[\d.]+ % +{NUMBER} ± [\d.]+ points, higher in (\d) of 3 seeds", text)}
+    rows = {
+        name.strip(): tuple(map(float, values))
+        for name, *values in re.findall(
+            rf"([a-z3, ]+?) +[\d.]+ % → +[\d.]+ % +{NUMBER} ± [\d.]+ points, higher in (\d) of 3 seeds", text
+        )
+    }
     assert rows["plain"][1] == 0 and rows["shifted by 3"][1] == 3 == rows["drawings, not centred"][1]
     assert rows["shifted by 3"][0] > 20, "a great deal"
     assert rows["drawings"][0] < 2, "nothing to speak of is gained"

@@ -1,4 +1,5 @@
 """The stored notebooks, and what can be read from them: for the tests of the notebooks and of what texts say."""
+
 import re
 from pathlib import Path
 

@@ -1,4 +1,5 @@
 """What every call of pytest does, for tests and for notebooks: keep the runs that they make apart from the user's."""
+
 import os
 import shutil
 import tempfile

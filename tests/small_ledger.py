@@ -1,10 +1,11 @@
 """Made-up runs with all columns of the ledger, for tests."""
+
 import zlib
 
 import numpy as np
 import pandas as pd
 
-from mnist_helpers.ledger import COLUMNS, RECIPE
+from mnist_helpers.labs.ledger import COLUMNS, RECIPE
 
 
 def made_run(seed=0, epochs=4, **settings):
@@ -23,5 +24,11 @@ def made_run(seed=0, epochs=4, **settings):
 
 def made_ledger(*settings, seeds=3):
     """Runs for each of the settings, with so many seeds; a setting may name its own `seeds`."""
-    return pd.concat([made_run(seed, **{name: value for name, value in each.items() if name != "seeds"})
-                      for each in settings for seed in range(each.get("seeds", seeds))], ignore_index=True)
+    return pd.concat(
+        [
+            made_run(seed, **{name: value for name, value in each.items() if name != "seeds"})
+            for each in settings
+            for seed in range(each.get("seeds", seeds))
+        ],
+        ignore_index=True,
+    )

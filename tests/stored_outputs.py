@@ -4,6 +4,7 @@ Without a tag every number must be the same: shapes, counts, settings, what foll
 comes with the package. A cell that trains or draws random numbers has the tag `holds:NAME`: its words and settings
 must be the same, and NAME, a function in findings.py, says what must hold of its numbers.
 """
+
 import re
 from itertools import zip_longest
 
@@ -11,8 +12,8 @@ import findings
 
 HOLDS = "holds:"
 NOT_COMPARED = {  # what differs in every run, and what is put in its place
-    r".*\d%\|.*\|.*\n?": "",                                     # a progress bar
-    r"(Took|Loaded|Training) the run '\w+'.*\n?": "",            # depends on what ran before
+    r".*\d%\|.*\|.*\n?": "",  # a progress bar
+    r"(Took|Loaded|Training) the run '\w+'.*\n?": "",  # depends on what ran before
     r"\b\d+\.\d+ s\b|\b\d+ times as long\b": "(a time)",
     r"<Figure size .*?>": "(a picture)",
     r"\b0x[0-9a-f]+\b": "(an address)",
@@ -29,8 +30,11 @@ def text_of(outputs) -> str:
 
     An output with nothing in it is a place on the page that got its picture later, which nbval does not see.
     """
-    texts = [output["text"] if "text" in output else output.get("data", {}).get("text/plain", "(a picture)")
-             for output in outputs if output.get("name") != "stderr"]
+    texts = [
+        output["text"] if "text" in output else output.get("data", {}).get("text/plain", "(a picture)")
+        for output in outputs
+        if output.get("name") != "stderr"
+    ]
     return "\n".join(text.rstrip("\n") for text in texts if text)
 
 
@@ -43,8 +47,9 @@ def lines_of(text: str) -> list[str]:
 
 def without_results(line: str) -> str:
     """The line with "#" for every number that is no setting."""
+
     def hidden(number: re.Match) -> str:
-        setting = SETTING.search(line[:number.start()]) or IMAGES.match(line[number.end():])
+        setting = SETTING.search(line[: number.start()]) or IMAGES.match(line[number.end() :])
         return number[0] if setting else "#"
 
     return ANSWERS.sub("", NUMBER.sub(hidden, line))

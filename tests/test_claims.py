@@ -3,6 +3,7 @@
 The chain: text = ledger or stored output (here, to the last digit that the text writes), stored output = the same cell
 run again, within the spread over seeds (stored_outputs.py, in every run of the notebooks).
 """
+
 import inspect
 import re
 from pathlib import Path
@@ -17,8 +18,15 @@ NUMBER = r"(?:(?<![\w.])[-+−])?\d+(?:,\d{3})*(?:\.\d+)?"
 UNIT = r" ?(?:%|percent\b|(?:percentage )?points?\b|nats?\b|seconds?\b|s\b|kB\b|[MG]B\b|times as\b)"
 PHRASE = rf"{NUMBER}(?:{UNIT})?(?: ?(?:±|–|to|and) ?{NUMBER})*(?:{UNIT})?(?:{MARK})?"  # what one mark is about
 SPELLED = rf"\b(?:one|two|three|four|five|six|seven|eight|nine|ten|half a)(?= ){UNIT}"
-NO_TEXT = [r"(?s)```.*?```", r"`[^`\n]*`", r"(?m)^#+ .*", r"\$.*?\$",  # code, headings, formulas
-           r"!\[.*?\]\(.*?\)", r"(?<=\])\(.*?\)", r"https?://\S+"]  # pictures and addresses
+NO_TEXT = [
+    r"(?s)```.*?```",
+    r"`[^`\n]*`",
+    r"(?m)^#+ .*",
+    r"\$.*?\$",  # code, headings, formulas
+    r"!\[.*?\]\(.*?\)",
+    r"(?<=\])\(.*?\)",
+    r"https?://\S+",
+]  # pictures and addresses
 
 NO_RESULTS = {  # numbers that only look like results: what stands in the text (a pattern) and why it needs no mark
     r"dropout (rate )?0\.\d": "a setting",
@@ -78,18 +86,28 @@ def texts():
 
 
 TEXTS = dict(texts())
-FUNCTIONS = {name: function for name, function in inspect.getmembers(claims, inspect.isfunction)
-             if function.__module__ == "claims" and not name.startswith("_")}
-MARKED = [(name, match["name"], match[0]) for name, text in TEXTS.items()
-          for match in re.finditer(PHRASE, text) if match["name"]]
+FUNCTIONS = {
+    name: function
+    for name, function in inspect.getmembers(claims, inspect.isfunction)
+    if function.__module__ == "claims" and not name.startswith("_")
+}
+MARKED = [
+    (name, match["name"], match[0])
+    for name, text in TEXTS.items()
+    for match in re.finditer(PHRASE, text)
+    if match["name"]
+]
 
 
 def unmarked(text):
     """The phrases in prose that look like results, with a unit or a decimal point, and have neither mark nor reason."""
     for pattern in NO_RESULTS:
         text = re.sub(pattern, "…", text)
-    looks = [match[0] for match in re.finditer(PHRASE, text)
-             if not match["name"] and re.search(rf"\d\.\d|\d{UNIT}", match[0])]
+    looks = [
+        match[0]
+        for match in re.finditer(PHRASE, text)
+        if not match["name"] and re.search(rf"\d\.\d|\d{UNIT}", match[0])
+    ]
     return looks + re.findall(SPELLED, text)
 
 
@@ -99,7 +117,8 @@ def agrees(phrase, values):
     written = [number.replace("−", "-").replace(",", "") for number in re.findall(NUMBER, phrase.partition("<!--")[0])]
     return len(written) == len(values) and all(
         abs(float(number) - value) <= 0.5 * 10.0 ** -len(number.partition(".")[2]) + 1e-9
-        for number, value in zip(written, values))
+        for number, value in zip(written, values)
+    )
 
 
 @pytest.mark.parametrize("text, name, phrase", MARKED)
@@ -124,28 +143,63 @@ def test_no_reason_outlives_its_number(pattern):
     assert any(re.search(pattern, text) for text in TEXTS.values())
 
 
-@pytest.mark.parametrize("sentence", [
-    "It reaches 98.1 %.", "It reaches 98.1%.", "about 98 percent", "by 0.4 points", "a loss of 0.087", "in 44 seconds",
-    "it takes 1.2 s", "30 times as long", "a lead of two percentage points", "**98.1 %**", "| 97.7 | 97.8 |",
-    "dropout 0.2 reaches 98 %", "97–98 %", "<details>98.1 %</details>",
-])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "It reaches 98.1 %.",
+        "It reaches 98.1%.",
+        "about 98 percent",
+        "by 0.4 points",
+        "a loss of 0.087",
+        "in 44 seconds",
+        "it takes 1.2 s",
+        "30 times as long",
+        "a lead of two percentage points",
+        "**98.1 %**",
+        "| 97.7 | 97.8 |",
+        "dropout 0.2 reaches 98 %",
+        "97–98 %",
+        "<details>98.1 %</details>",
+    ],
+)
 def test_an_unmarked_result_is_found(sentence):
     assert unmarked(prose(sentence))
 
 
-@pytest.mark.parametrize("sentence", [
-    "32 images", "lesson 3", "`lr=0.001`", "the recipe (dropout 0.2)", "28 · 28 = 784 numbers", "# Heading with 9.5 %",
-    "98.1 %<!-- claim: x -->", "**98.1 %**<!-- claim: x -->", "97–98 %<!-- claim: x -->", "**Minutes:** 10, of which 4",
-    "0.16 ± 0.05 percentage points<!-- claim: x -->", "![97.2 % right](a.png)", "[here](https://a.b/v1.5)",
-])
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "32 images",
+        "lesson 3",
+        "`lr=0.001`",
+        "the recipe (dropout 0.2)",
+        "28 · 28 = 784 numbers",
+        "# Heading with 9.5 %",
+        "98.1 %<!-- claim: x -->",
+        "**98.1 %**<!-- claim: x -->",
+        "97–98 %<!-- claim: x -->",
+        "**Minutes:** 10, of which 4",
+        "0.16 ± 0.05 percentage points<!-- claim: x -->",
+        "![97.2 % right](a.png)",
+        "[here](https://a.b/v1.5)",
+    ],
+)
 def test_what_is_marked_or_no_result_is_left_alone(sentence):
     assert unmarked(prose(sentence)) == []
 
 
-@pytest.mark.parametrize("phrase, values, right", [
-    ("97.7 %<!-- claim: x1 -->", 97.7499, True), ("97.7 %", 97.76, False), ("97–98 %", (97, 98), True),
-    ("−0.074 ± 0.021", (-0.0740, 0.0211), True), ("0.074", -0.074, False), ("97–98 %", 97, False),
-    ("48,000", 48000, True), ("+1.3 points", 1.34, True),
-])
+@pytest.mark.parametrize(
+    "phrase, values, right",
+    [
+        ("97.7 %<!-- claim: x1 -->", 97.7499, True),
+        ("97.7 %", 97.76, False),
+        ("97–98 %", (97, 98), True),
+        ("−0.074 ± 0.021", (-0.0740, 0.0211), True),
+        ("0.074", -0.074, False),
+        ("97–98 %", 97, False),
+        ("48,000", 48000, True),
+        ("+1.3 points", 1.34, True),
+    ],
+)
 def test_agrees_to_the_digits_written(phrase, values, right):
     assert agrees(phrase, values) is right

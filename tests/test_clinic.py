@@ -1,4 +1,5 @@
 """Which images networks miss, what changes they bear, and what a pixel does to an answer."""
+
 import dataclasses
 
 import joblib
@@ -12,7 +13,7 @@ from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
 from mnist_helpers import clinic
-from mnist_helpers.clinic import (
+from mnist_helpers.labs.clinic import (
     LABEL_DOUBTS,
     Shifted,
     adversarial_steps,
@@ -35,18 +36,22 @@ def modes_of(model):
 @pytest.fixture(scope="module")
 def tiny(sample):
     """The first 100 images of each part of the sample."""
-    parts = {part: TensorDataset(*(tensor[:100] for tensor in getattr(sample, part).tensors))
-             for part in ("train", "valid", "test")}
+    parts = {
+        part: TensorDataset(*(tensor[:100] for tensor in getattr(sample, part).tensors))
+        for part in ("train", "valid", "test")
+    }
     return dataclasses.replace(sample, **parts)
 
 
 @pytest.fixture
 def store(tmp_path):
     """Writes a file of answers of three networks and returns its path and the answers."""
+
     def write(fingerprint, images):
         answers = np.random.default_rng(0).integers(0, 10, (3, images), dtype=np.uint8)
         np.savez_compressed(tmp_path / "answers.npz", answers=answers, fingerprint=fingerprint)
         return tmp_path / "answers.npz", answers
+
     return write
 
 
@@ -66,7 +71,8 @@ def test_stored_answers_are_loaded_where_they_belong_to_the_data(tiny, store, ca
 
 @pytest.mark.parametrize("fingerprint, images", [(None, 100), (None, 99), ("own", 99)])
 def test_networks_are_trained_where_the_stored_answers_belong_to_other_data(
-        tiny, store, two_networks, capsys, fingerprint, images):
+    tiny, store, two_networks, capsys, fingerprint, images
+):
     path, _ = store(tiny.fingerprint() if fingerprint else "0123456789abcdef", images)
     answers = answers_of_seeds(tiny, path)
     assert "Training 2 networks now" in capsys.readouterr().out
@@ -175,11 +181,15 @@ def test_the_mean_of_many_passes_comes_near_the_network_without_dropout(trained,
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("function", [
-    lambda model, images, labels: mc_dropout(model, images, passes=2),
-    input_gradient,
-    lambda model, images, labels: adversarial_steps(model, images[0], labels[0], steps=2),
-], ids=["mc_dropout", "input_gradient", "adversarial_steps"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda model, images, labels: mc_dropout(model, images, passes=2),
+        input_gradient,
+        lambda model, images, labels: adversarial_steps(model, images[0], labels[0], steps=2),
+    ],
+    ids=["mc_dropout", "input_gradient", "adversarial_steps"],
+)
 def test_every_layer_comes_back_in_its_mode_and_without_gradients(model, batch, function, training):
     model.train(training).layers[3].train(not training)
     before, weights = modes_of(model), [parameter.clone() for parameter in model.parameters()]
@@ -209,7 +219,7 @@ def test_a_shift_by_whole_pixels_moves_the_ink_and_nothing_else(right, down):
     ink = torch.rand(2, 1, 8, 6, generator=torch.Generator().manual_seed(0))
     images, expected = torch.zeros(2, 2, 1, 28, 28)
     images[:, :, 10:18, 11:17] = ink
-    expected[:, :, 10 + int(down):18 + int(down), 11 + int(right):17 + int(right)] = ink
+    expected[:, :, 10 + int(down) : 18 + int(down), 11 + int(right) : 17 + int(right)] = ink
     torch.testing.assert_close(change_images(images, right, down), expected, atol=1e-4, rtol=0)
 
 
@@ -295,8 +305,8 @@ def test_the_dataset_that_is_shifted_stays_as_it_was():
 def test_the_images_of_one_batch_are_shifted_differently_and_anew_in_each_pass():
     mh.set_seed(0)
     loader = mh.make_loader(Shifted(DOTS, pixels=2), batch_size=40)
-    (first, labels), = loader
-    (second, _), = loader
+    ((first, labels),) = loader
+    ((second, _),) = loader
     assert labels.tolist() == DOTS.tensors[1].tolist()
     assert len(set(shifts_of(first))) > 10
     assert shifts_of(first) != shifts_of(second)
@@ -350,8 +360,8 @@ def test_the_gradient_of_an_image_does_not_depend_on_the_others(model, batch):
     together = input_gradient(model, images, labels)
     assert together.shape == images.shape and not together.requires_grad
     for row in (0, 13, 31):
-        alone = input_gradient(model, images[row:row + 1], labels[row:row + 1])
-        torch.testing.assert_close(together[row:row + 1], alone)
+        alone = input_gradient(model, images[row : row + 1], labels[row : row + 1])
+        torch.testing.assert_close(together[row : row + 1], alone)
 
 
 def test_the_images_themselves_get_no_gradient(model, batch):

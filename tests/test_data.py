@@ -1,4 +1,5 @@
 """Files → tensors → loaders."""
+
 import contextlib
 import dataclasses
 import gzip
@@ -170,13 +171,17 @@ def test_a_missing_file_is_named_with_the_four_needed_ones(folder, name):
     assert all(needed in message for needed in data.MD5)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda packed: packed[:-20],
-    lambda packed: packed[:10] + b"\xff" * 50 + packed[60:],
-    lambda packed: packed[:-8] + bytes(4) + packed[-4:],
-    lambda packed: b"<html>404 Not Found</html>",
-    lambda packed: packed[:5],
-], ids=["truncated", "garbled", "wrong checksum", "a web page", "only its start"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda packed: packed[:-20],
+        lambda packed: packed[:10] + b"\xff" * 50 + packed[60:],
+        lambda packed: packed[:-8] + bytes(4) + packed[-4:],
+        lambda packed: b"<html>404 Not Found</html>",
+        lambda packed: packed[:5],
+    ],
+    ids=["truncated", "garbled", "wrong checksum", "a web page", "only its start"],
+)
 def test_a_damaged_gz_file_is_named_with_what_to_do(folder, contents, damage):
     (folder / TEST_IMAGES).unlink()
     path = folder / f"{TEST_IMAGES}.gz"
@@ -188,7 +193,7 @@ def test_a_damaged_gz_file_is_named_with_what_to_do(folder, contents, damage):
 @pytest.mark.parametrize("length", [0, 4, 8, 16, 1000, -1])
 @pytest.mark.parametrize("name", [TRAIN_IMAGES, TEST_LABELS])
 def test_a_truncated_file_is_named_with_what_to_do(folder, contents, name, length):
-    (folder / name).write_bytes(contents[name][:min(length, len(contents[name]) - 1)])
+    (folder / name).write_bytes(contents[name][: min(length, len(contents[name]) - 1)])
     message = complaint(folder)
     assert str(folder / name) in message and "truncated" in message and "Get it again" in message
 
@@ -580,8 +585,9 @@ def test_equal_data_have_equal_fingerprints(small):
 
 
 @pytest.mark.parametrize("part", ["train", "valid"])
-@pytest.mark.parametrize("tensor, change", [(0, lambda image: 1 - image), (1, lambda label: 9 - label)],
-                         ids=["image", "label"])
+@pytest.mark.parametrize(
+    "tensor, change", [(0, lambda image: 1 - image), (1, lambda label: 9 - label)], ids=["image", "label"]
+)
 def test_one_other_image_or_label_changes_the_fingerprint(small, part, tensor, change):
     assert altered(small, part, tensor, change).fingerprint() != small.fingerprint()
 
@@ -623,21 +629,24 @@ def test_make_dataset_copies_what_it_is_given():
 GOOD_IMAGES, GOOD_LABELS = np.zeros((2, 28, 28), np.uint8), np.array([3, 4])
 
 
-@pytest.mark.parametrize("images, message", [
-    (np.zeros((2, 28, 27), np.uint8), r"\(2, 28, 27\)"),
-    (np.zeros((2, 3, 28, 28), np.uint8), r"\(2, 3, 28, 28\)"),
-    (np.zeros((2, 784), np.uint8), r"\(2, 784\)"),
-    (np.zeros((28, 28), np.uint8), r"\(28, 28\)"),
-    (np.zeros((0, 28, 28), np.uint8), r"\(0, 28, 28\)"),
-    (np.full((2, 28, 28), 1.5), r"float64 from 1\.5 to 1\.5"),
-    (np.full((2, 28, 28), -0.5), r"float64 from -0\.5 to -0\.5"),
-    (np.full((2, 28, 28), np.nan, np.float32), "float32 from nan to nan"),
-    (np.full((2, 28, 28), np.inf, np.float32), "float32 from inf to inf"),
-    (np.full((2, 28, 28), 255), "int64"),
-    (np.zeros((2, 28, 28), bool), "bool"),
-    (np.zeros((2, 28, 28), np.uint16), "uint16"),
-    (np.zeros((2, 28, 28), complex), "complex"),
-])
+@pytest.mark.parametrize(
+    "images, message",
+    [
+        (np.zeros((2, 28, 27), np.uint8), r"\(2, 28, 27\)"),
+        (np.zeros((2, 3, 28, 28), np.uint8), r"\(2, 3, 28, 28\)"),
+        (np.zeros((2, 784), np.uint8), r"\(2, 784\)"),
+        (np.zeros((28, 28), np.uint8), r"\(28, 28\)"),
+        (np.zeros((0, 28, 28), np.uint8), r"\(0, 28, 28\)"),
+        (np.full((2, 28, 28), 1.5), r"float64 from 1\.5 to 1\.5"),
+        (np.full((2, 28, 28), -0.5), r"float64 from -0\.5 to -0\.5"),
+        (np.full((2, 28, 28), np.nan, np.float32), "float32 from nan to nan"),
+        (np.full((2, 28, 28), np.inf, np.float32), "float32 from inf to inf"),
+        (np.full((2, 28, 28), 255), "int64"),
+        (np.zeros((2, 28, 28), bool), "bool"),
+        (np.zeros((2, 28, 28), np.uint16), "uint16"),
+        (np.zeros((2, 28, 28), complex), "complex"),
+    ],
+)
 def test_make_dataset_refuses_wrong_images_with_what_they_are(images, message):
     with pytest.raises(ValueError, match=message):
         make_dataset(images, GOOD_LABELS)
@@ -648,16 +657,19 @@ def test_make_dataset_takes_labels_of_any_integer_type(dtype):
     assert make_dataset(GOOD_IMAGES, np.array([0, 9], dtype)).tensors[1].tolist() == [0, 9]
 
 
-@pytest.mark.parametrize("labels, message", [
-    (np.array([1, 2, 3]), r"2 images and labels of shape \(3,\)"),
-    (np.array([[1], [2]]), r"labels of shape \(2, 1\)"),
-    (np.array(5), r"labels of shape \(\)"),
-    (np.array([0, 10]), "int64.* 10"),
-    (np.array([-1, 9]), "int64.*-1"),
-    (np.array([1.0, 2.5]), "float64"),
-    (np.array([1j, 2]), "complex128"),
-    (np.array(["7", "2"]), "<U1"),
-])
+@pytest.mark.parametrize(
+    "labels, message",
+    [
+        (np.array([1, 2, 3]), r"2 images and labels of shape \(3,\)"),
+        (np.array([[1], [2]]), r"labels of shape \(2, 1\)"),
+        (np.array(5), r"labels of shape \(\)"),
+        (np.array([0, 10]), "int64.* 10"),
+        (np.array([-1, 9]), "int64.*-1"),
+        (np.array([1.0, 2.5]), "float64"),
+        (np.array([1j, 2]), "complex128"),
+        (np.array(["7", "2"]), "<U1"),
+    ],
+)
 def test_make_dataset_refuses_wrong_labels_with_what_they_are(labels, message):
     with pytest.raises(ValueError, match=message):
         make_dataset(GOOD_IMAGES, labels)
@@ -798,8 +810,9 @@ def test_another_seed_shuffles_otherwise(dataset):
     assert two_passes(dataset, seed=0)[0] != two_passes(dataset, seed=1)[0]
 
 
-@pytest.mark.parametrize("dataset", [[], TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0))],
-                         ids=["plain", "tensors"])
+@pytest.mark.parametrize(
+    "dataset", [[], TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0))], ids=["plain", "tensors"]
+)
 def test_an_empty_dataset_is_refused(dataset):
     with pytest.raises(ValueError, match="empty"):
         make_loader(dataset)

@@ -1,4 +1,5 @@
 """Pad, doubts, changes, repair and flips: drawn on and moved as a reader would, and their figures read back."""
+
 import asyncio
 import builtins
 import copy
@@ -20,24 +21,9 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import digit_widgets, training
-from mnist_helpers.clinic import Shifted, adversarial_steps, change_images
 from mnist_helpers.data import make_loader
-from mnist_helpers.digit_widgets import (
-    INVITATION,
-    REDRAW_AFTER,
-    SWITCHES,
-    TITLES,
-    PadPicture,
-    RepairLab,
-    change_lab,
-    doubt_meter,
-    drawing_pad,
-    flip_lab,
-    on_square,
-    repair_lab,
-)
-from mnist_helpers.model import MNISTNet
-from mnist_helpers.own_digits import (
+from mnist_helpers.labs.clinic import Shifted, adversarial_steps, change_images
+from mnist_helpers.labs.own_digits import (
     STEPS,
     center_by_box,
     draw_strokes,
@@ -47,8 +33,12 @@ from mnist_helpers.own_digits import (
     preprocessing_stages,
     scale_to_fit,
 )
+from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import predict
 from mnist_helpers.training import evaluate, set_seed, train_step
+from mnist_helpers.widgets.clinic import RepairLab, change_explorer, doubt_meter, flip_explorer, repair_lab
+from mnist_helpers.widgets.pad import INVITATION, REDRAW_AFTER, SWITCHES, TITLES, drawing_pad, on_square
+from mnist_helpers.widgets.panel import LivePicture
 
 DRAWINGS = load_drawings()
 SEVEN = [(80.0, 80.0), (200.0, 80.0), (120.0, 220.0)]
@@ -488,13 +478,16 @@ def test_a_still_gives_the_words_and_leaves_the_pad_as_it_is(pad):
     assert words_of(moved(pad, example="3, wide", crop=False)) == still.words
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"digit": 3}, "no control 'digit', only example, brush, invert, clean, crop, scale, center"),
-    ({"example": "11, wide"}, r"example must be one of .*, got '11, wide'"),
-    ({"brush": 7}, "brush must be from 8 to 40, got 7"),
-    ({"brush": 41}, "brush must be from 8 to 40, got 41"),
-    ({"crop": "no"}, "crop must be True or False, got 'no'"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"digit": 3}, "no control 'digit', only example, brush, invert, clean, crop, scale, center"),
+        ({"example": "11, wide"}, r"example must be one of .*, got '11, wide'"),
+        ({"brush": 7}, "brush must be from 8 to 40, got 7"),
+        ({"brush": 41}, "brush must be from 8 to 40, got 41"),
+        ({"crop": "no"}, "crop must be True or False, got 'no'"),
+    ],
+)
 def test_a_still_of_what_there_is_not_is_refused(looked_at, changes, message):
     with pytest.raises(ValueError, match=message):
         looked_at.still(**changes)
@@ -531,7 +524,7 @@ def frames_of(figure, shape, margin=2):
     frames = np.zeros(shape, dtype=bool)
     for ax in figure.axes:
         left, bottom, right, top = ax.get_window_extent().extents
-        rows, columns = np.ogrid[:shape[0], :shape[1]]
+        rows, columns = np.ogrid[: shape[0], : shape[1]]
         y, x = shape[0] - 0.5 - rows, columns + 0.5  # matplotlib counts from below
         inside = (left - margin < x) & (x < right + margin) & (bottom - margin < y) & (y < top + margin)
         well_inside = (left + margin < x) & (x < right - margin) & (bottom + margin < y) & (y < top - margin)
@@ -539,10 +532,18 @@ def frames_of(figure, shape, margin=2):
     return frames
 
 
-STATES = pytest.mark.parametrize("state", [
-    {"example": ""}, {"example": "3, wide"}, {"example": "1, slanted", "crop": False}, {"example": "W, a letter"},
-    {"example": "8, small", "invert": False, "scale": False}, {"example": "0, in the middle", "center": False},
-], ids=str)
+STATES = pytest.mark.parametrize(
+    "state",
+    [
+        {"example": ""},
+        {"example": "3, wide"},
+        {"example": "1, slanted", "crop": False},
+        {"example": "W, a letter"},
+        {"example": "8, small", "invert": False, "scale": False},
+        {"example": "0, in the middle", "center": False},
+    ],
+    ids=str,
+)
 
 
 @pytest.fixture(scope="module")
@@ -592,16 +593,18 @@ def test_the_quick_picture_is_that_of_the_still_for_a_picture_without_a_digit(pa
 
 
 def test_the_quick_picture_shows_nothing_of_the_last_one(pad):
-    picture, readings = PadPicture((7.6, 3.5)), [pad.read(**{**pad.values, "example": name})
-                                                 for name in ("8, wide", "", "1, small", "8, wide")]
+    picture, readings = (
+        LivePicture((7.6, 3.5)),
+        [pad.read(**{**pad.values, "example": name}) for name in ("8, wide", "", "1, small", "8, wide")],
+    )
     first, empty, other, again = [picture.png(reading) for reading in readings]
     assert first == again and len({first, empty, other}) == 3
-    assert empty == PadPicture((7.6, 3.5)).png(readings[1])
+    assert empty == LivePicture((7.6, 3.5)).png(readings[1])
 
 
 def test_the_pad_shows_the_quick_picture(pad):
     drawn(pad, SEVEN)
-    assert pad.picture.value == PadPicture((7.6, 3.5)).png(pad.read(**pad.values))
+    assert pad.picture.value == LivePicture((7.6, 3.5)).png(pad.read(**pad.values))
     assert pixels_of(pad.picture.value).shape == (350, 760, 3)
 
 
@@ -617,8 +620,15 @@ def png_of(picture, mode="L", format="png", **options):
 
 def upload(pad, name, content, wrap=memoryview):
     """What ipywidgets does when a file arrives."""
-    pad.upload.value = ({"name": name, "type": "image/png", "size": len(content), "content": wrap(content),
-                         "last_modified": datetime.datetime.now(datetime.timezone.utc)},)
+    pad.upload.value = (
+        {
+            "name": name,
+            "type": "image/png",
+            "size": len(content),
+            "content": wrap(content),
+            "last_modified": datetime.datetime.now(datetime.timezone.utc),
+        },
+    )
     return pad
 
 
@@ -781,8 +791,11 @@ def commands(monkeypatch):
 
 def test_the_page_shows_the_stroke_while_it_is_drawn(pad, commands):
     drawn(pad, SEVEN)
-    assert commands == [("fill_circle", *SEVEN[0], 10), ("stroke_line", *SEVEN[0], *SEVEN[1]),
-                        ("stroke_line", *SEVEN[1], *SEVEN[2])]
+    assert commands == [
+        ("fill_circle", *SEVEN[0], 10),
+        ("stroke_line", *SEVEN[0], *SEVEN[1]),
+        ("stroke_line", *SEVEN[1], *SEVEN[2]),
+    ]
 
 
 WHITE = ("fill_rect", 0, 0, 280, 280)
@@ -816,10 +829,14 @@ def test_the_page_shows_the_photo_until_a_stroke_takes_its_place(pad, commands):
     assert commands == [WHITE, ("fill_circle", *ONE[0], 10), ("stroke_line", *ONE[0], *ONE[1])]
 
 
-@pytest.mark.parametrize("shape, rows, columns", [
-    ((100, 50), slice(0, 280), slice(70, 210)), ((50, 100), slice(70, 210), slice(0, 280)),
-    ((280, 8), slice(0, 280), slice(136, 144)),
-])
+@pytest.mark.parametrize(
+    "shape, rows, columns",
+    [
+        ((100, 50), slice(0, 280), slice(70, 210)),
+        ((50, 100), slice(70, 210), slice(0, 280)),
+        ((280, 8), slice(0, 280), slice(136, 144)),
+    ],
+)
 def test_a_photo_stands_in_the_middle_of_the_square_with_white_around(shape, rows, columns):
     square = on_square(np.full(shape, 0.2, dtype=np.float32))
     assert square.shape == (280, 280, 3) and square.dtype == np.uint8
@@ -877,7 +894,7 @@ def test_many_movements_lead_to_few_drawings_and_the_last_state_is_drawn(network
     assert 1 <= len(shown) <= min(seconds / REDRAW_AFTER + 1, 100)
     assert shown[-1][1] == 301 and pad.strokes == [LONG]
     assert words_of(pad) == pad.still().words
-    assert pad.picture.value == PadPicture((7.6, 3.5)).png(pad.read(**pad.values))
+    assert pad.picture.value == LivePicture((7.6, 3.5)).png(pad.read(**pad.values))
 
 
 def test_each_pause_of_the_pen_shows_what_there_is(network):
@@ -974,8 +991,11 @@ def test_an_error_in_the_loop_is_shown_and_goes_away(network, monkeypatch):
 
 @pytest.fixture(scope="module")
 def pictures(sample):
-    return {"a digit": sample.test.tensors[0][0], "another": sample.test.tensors[0][1],
-            "a letter": preprocess_digit(draw_strokes(DRAWINGS["W, a letter"]))}
+    return {
+        "a digit": sample.test.tensors[0][0],
+        "another": sample.test.tensors[0][1],
+        "a letter": preprocess_digit(draw_strokes(DRAWINGS["W, a letter"])),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -1005,7 +1025,8 @@ def test_the_words_are_the_models_and_the_passes_numbers(meter, network, picture
     beginning, said = words.split("answers: ")
     assert beginning == (
         f"Picture: {picture}. Plain softmax: {plain.argmax()} with probability {plain.max():.2f}. 100 passes with "
-        f"dropout {rate}: mean probability {mean.max():.2f} for {mean.argmax()}; ")
+        f"dropout {rate}: mean probability {mean.max():.2f} for {mean.argmax()}; "
+    )
     said = [(int(digit), int(times)) for times, digit in re.findall(r"(\d+) times (\d)", said)]
     counts = sorted((answers.count(digit) for digit in set(answers)), reverse=True)
     assert [times for _, times in said] == counts[:3]
@@ -1059,8 +1080,10 @@ def test_the_meter_keeps_the_model_as_it_was_and_leaves_it_alone(network, pictur
 
 def test_picture_and_words_follow_the_meters_controls(network, pictures):
     meter = doubt_meter(network, pictures)
-    seen = {state_of(moved(meter, **change))[-2:] for change in (
-        {"rate": 0.2}, {"rate": 0.9}, {"picture": "a letter"}, {"rate": 0})}
+    seen = {
+        state_of(moved(meter, **change))[-2:]
+        for change in ({"rate": 0.2}, {"rate": 0.9}, {"picture": "a letter"}, {"rate": 0})
+    }
     assert len({picture for picture, _ in seen}) == len({words for _, words in seen}) == 4 and problem_of(meter) == ""
 
 
@@ -1069,13 +1092,13 @@ def test_no_image_is_nothing_to_doubt(network):
         doubt_meter(network, {})
 
 
-# ---------------------------------------------------------------- change_lab
+# ---------------------------------------------------------------- change_explorer
 
 
 @pytest.fixture(scope="module")
 def changes(network, sample):
     """All tests share it: they look at its stills and move nothing."""
-    return change_lab(network, sample.test)
+    return change_explorer(network, sample.test)
 
 
 def bars_in(figure):
@@ -1088,10 +1111,14 @@ def accuracies_of(words):
     return re.search(r"accuracy ([\d.]+%), unchanged ([\d.]+%)", words).groups()
 
 
-@pytest.mark.parametrize("change", [
-    {"right": 3, "down": -2, "angle": 0, "scale": 1.0}, {"right": 0, "down": 0, "angle": 45, "scale": 0.8},
-    {"right": -8, "down": 8, "angle": -90, "scale": 1.5},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"right": 3, "down": -2, "angle": 0, "scale": 1.0},
+        {"right": 0, "down": 0, "angle": 45, "scale": 0.8},
+        {"right": -8, "down": 8, "angle": -90, "scale": 1.5},
+    ],
+)
 def test_the_accuracy_in_the_words_is_that_of_the_changed_images(changes, network, sample, change):
     images, labels = sample.test.tensors
     expected = predict(network, TensorDataset(change_images(images, **change), labels))
@@ -1128,12 +1155,12 @@ def test_the_gallery_says_true_and_predicted_label(changes, network, sample):
     titles = [ax.get_title() for ax in changes.still(angle=60).figure.axes if ax.images]
     for digit in range(10):
         row = int((labels == digit).nonzero()[0, 0])
-        answer = int(network(turned[row:row + 1]).argmax())
+        answer = int(network(turned[row : row + 1]).argmax())
         assert titles[digit] == f"{'✗ ' * (answer != digit)}T: {digit}  P: {answer}"
 
 
 def test_the_sliders_ends_work_and_the_unchanged_accuracy_stays(network, sample):
-    lab = change_lab(network, TensorDataset(*sample.test[:200]))
+    lab = change_explorer(network, TensorDataset(*sample.test[:200]))
     unchanged = accuracies_of(words_of(lab))[1]
     for name, control in lab.controls.items():
         for value in (control.min, control.max):
@@ -1144,7 +1171,7 @@ def test_the_sliders_ends_work_and_the_unchanged_accuracy_stays(network, sample)
 
 def test_the_changes_work_for_few_classes(network, sample):
     dataset = of_classes(sample.test, 3, 8)
-    lab = change_lab(network, dataset)
+    lab = change_explorer(network, dataset)
     expected = predict(network, TensorDataset(change_images(dataset.tensors[0], right=4), dataset.tensors[1]))
     still = moved(lab, right=4).still()
     assert problem_of(lab) == "" and accuracies_of(still.words)[0] == f"{expected.accuracy:.2%}"
@@ -1157,7 +1184,7 @@ def test_the_changes_work_for_few_classes(network, sample):
 def test_the_changes_leave_images_and_model_as_they_were(network, sample):
     images, labels = (tensor.clone() for tensor in sample.test.tensors)
     model = copy.deepcopy(network).train()
-    moved(change_lab(model, sample.test), right=5, angle=90, scale=0.5)
+    moved(change_explorer(model, sample.test), right=5, angle=90, scale=0.5)
     assert torch.equal(sample.test.tensors[0], images) and torch.equal(sample.test.tensors[1], labels)
     assert all(layer.training for layer in model.modules())
 
@@ -1167,7 +1194,7 @@ EMPTY = TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int6
 
 def test_an_empty_dataset_has_nothing_to_change(network):
     with pytest.raises(ValueError, match="dataset is empty"):
-        change_lab(network, EMPTY)
+        change_explorer(network, EMPTY)
 
 
 # ---------------------------------------------------------------- repair_lab
@@ -1224,8 +1251,12 @@ def test_the_first_epoch_is_that_of_a_training_by_hand(lab, small, shift):
         torch.manual_seed(0)
         model = MNISTNet(dropout=0.2)
         optimizer = torch.optim.Adam(model.parameters(), lr=0.001, weight_decay=1e-4, fused=True)
-        loader = make_loader(Shifted(small.train, shift) if shift else small.train, 32, shuffle=True,
-                             generator=torch.Generator().manual_seed(0))
+        loader = make_loader(
+            Shifted(small.train, shift) if shift else small.train,
+            32,
+            shuffle=True,
+            generator=torch.Generator().manual_seed(0),
+        )
         for images, labels in loader:
             train_step(model, images, labels, optimizer)
         model.eval()
@@ -1264,7 +1295,9 @@ def test_the_sets_are_1000_validation_images_plain_and_shifted_and_the_drawings(
     assert torch.equal(plain[0], small.valid.tensors[0][:1000]) and torch.equal(plain[1], shifted[1])
     for before, after in zip(plain[0][:20, 0], shifted[0][:20, 0]):
         around = torch.nn.functional.pad(before, (4, 4, 4, 4))
-        assert any(torch.equal(around[top:top + 28, left:left + 28], after) for top in range(9) for left in range(9))
+        assert any(
+            torch.equal(around[top : top + 28, left : left + 28], after) for top in range(9) for left in range(9)
+        )
     assert not torch.equal(plain[0], shifted[0])
     assert torch.equal(drawings[0], drawn_digits(["center"]).tensors[0]) and len(drawings[1]) == 40
     assert torch.equal(repair_lab(small).sets[SETS[1]].tensors[0], shifted[0]), "another lab has another set"
@@ -1361,16 +1394,17 @@ def test_at_most_3000_training_images_are_taken(sample, monkeypatch):
     assert torch.equal(repair_lab(sample).data.train.tensors[0], sample.train.tensors[0][:50])
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"shift": 7}, "shift must be from 0 to 6, got 7"), ({"angle": 3}, "no control 'angle', only shift"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [({"shift": 7}, "shift must be from 0 to 6, got 7"), ({"angle": 3}, "no control 'angle', only shift")],
+)
 def test_shifts_there_are_not_are_refused(lab, settings, message):
     with pytest.raises(ValueError, match=message):
         play(lab.train(**settings))
     assert not lab.running and lab.runs == {}
 
 
-# ---------------------------------------------------------------- flip_lab
+# ---------------------------------------------------------------- flip_explorer
 
 
 @pytest.fixture(scope="module")
@@ -1384,14 +1418,13 @@ def firsts(network, sample):
 @pytest.fixture(scope="module")
 def paths(network, firsts):
     """30 steps by hand, by class."""
-    return {digit: adversarial_steps(network, image, torch.tensor(digit), 30, 0.01)
-            for digit, image in firsts.items()}
+    return {digit: adversarial_steps(network, image, torch.tensor(digit), 30, 0.01) for digit, image in firsts.items()}
 
 
 @pytest.fixture(scope="module")
 def flips(network, sample):
     """All tests share it: they look at its stills and move nothing."""
-    return flip_lab(network, sample.test)
+    return flip_explorer(network, sample.test)
 
 
 def flip_words(network, path, digit, steps, size):
@@ -1399,9 +1432,11 @@ def flip_words(network, path, digit, steps, size):
     probabilities = [probabilities_of(network, each) for each in path]
     answers = [int(each.argmax()) for each in probabilities]
     flip = next((step for step, answer in enumerate(answers) if answer != digit), None)
-    return (f"Digit {digit} after {steps} steps: no pixel has changed by more than {steps * size:.2f} of 1. Answer "
-            f"{answers[steps]} with probability {probabilities[steps].max():.2f}. It "
-            f"{'does not flip within 30 steps' if flip is None else f'flips at step {flip}'}.")
+    return (
+        f"Digit {digit} after {steps} steps: no pixel has changed by more than {steps * size:.2f} of 1. Answer "
+        f"{answers[steps]} with probability {probabilities[steps].max():.2f}. It "
+        f"{'does not flip within 30 steps' if flip is None else f'flips at step {flip}'}."
+    )
 
 
 def test_the_flips_offer_the_digits_that_are_read_rightly(flips, firsts):
@@ -1448,11 +1483,12 @@ def test_the_pictures_are_image_change_and_their_sum(flips, network, paths):
     np.testing.assert_allclose(first + change, both, atol=1e-6)
     assert 0.069 < np.abs(change).max() < 0.0701
     assert [bar.get_height() for bar in bars.patches] == pytest.approx(
-        probabilities_of(network, path[7]).tolist(), abs=1e-5)
+        probabilities_of(network, path[7]).tolist(), abs=1e-5
+    )
 
 
 def test_a_digit_that_does_not_flip_is_called_so(network, sample, firsts):
-    lab = flip_lab(network, sample.test, size=1e-6)
+    lab = flip_explorer(network, sample.test, size=1e-6)
     for digit, image in list(firsts.items())[:2]:
         path = adversarial_steps(network, image, torch.tensor(digit), 30, 1e-6)
         words = lab.still(digit=digit, steps=30).words
@@ -1460,7 +1496,7 @@ def test_a_digit_that_does_not_flip_is_called_so(network, sample, firsts):
 
 
 def test_larger_steps_are_larger(network, sample):
-    still = flip_lab(network, sample.test, size=0.05).still(steps=4)
+    still = flip_explorer(network, sample.test, size=0.05).still(steps=4)
     change = np.asarray(still.figure.axes[1].images[0].get_array())
     assert "more than 0.20 of 1" in still.words and 0.19 < np.abs(change).max() < 0.2001
 
@@ -1473,7 +1509,7 @@ def test_the_path_of_a_digit_is_computed_once(network, sample, monkeypatch):
         return adversarial_steps(model, image, label, *args)
 
     monkeypatch.setattr(digit_widgets, "adversarial_steps", counted)
-    lab = flip_lab(network, sample.test)
+    lab = flip_explorer(network, sample.test)
     first, second = lab.controls["digit"].options[:2]
     for values in ({"steps": 5}, {"digit": second}, {"steps": 30}, {"digit": first}, {"steps": 0}):
         moved(lab, **values)
@@ -1482,13 +1518,13 @@ def test_the_path_of_a_digit_is_computed_once(network, sample, monkeypatch):
 
 def test_flips_of_a_single_class_work(network, sample, paths):
     digit, path = next(iter(paths.items()))
-    lab = moved(flip_lab(network, of_classes(sample.test, digit)), steps=30)
+    lab = moved(flip_explorer(network, of_classes(sample.test, digit)), steps=30)
     assert words_of(lab) == flip_words(network, path, digit, 30, 0.01) and problem_of(lab) == ""
 
 
 def test_the_flips_leave_images_and_model_as_they_were(network, sample):
     images, model = sample.test.tensors[0].clone(), copy.deepcopy(network).train()
-    lab = moved(flip_lab(model, sample.test), steps=30)
+    lab = moved(flip_explorer(model, sample.test), steps=30)
     words = words_of(lab)
     assert torch.equal(sample.test.tensors[0], images)
     assert all(layer.training for layer in model.modules())
@@ -1502,14 +1538,14 @@ def test_without_an_image_that_is_read_rightly_no_answer_can_flip(network, sampl
     images = sample.test.tensors[0][:50]
     wrong = (network(images).argmax(dim=1) + 1) % 10
     with pytest.raises(ValueError, match="reads none of these images rightly"):
-        flip_lab(network, TensorDataset(images, wrong))
+        flip_explorer(network, TensorDataset(images, wrong))
 
 
 def test_a_changed_model_does_not_change_the_panel(small):
     """The panel has a copy, as its siblings have."""
     set_seed(0)
     model = MNISTNet()
-    panel = change_lab(model, small.test)
+    panel = change_explorer(model, small.test)
     before = panel.still(right=1).words
     for parameter in model.parameters():
         parameter.data.zero_()
@@ -1518,6 +1554,7 @@ def test_a_changed_model_does_not_change_the_panel(small):
 
 def test_the_strokes_change_in_one_thread_only(network):
     """Pen events come in another thread than a click on Undo; the strokes are left alone there."""
+
     async def draw():
         pad = drawing_pad(network)
         in_another_thread(lambda: happens(pad, "mouse_down", 100.0, 100.0))

@@ -1,4 +1,5 @@
 """Where the user's files lie, and that they are written complete or not at all."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Tables of runs: written whole or not at all, read with care."""
+
 import gzip
 
 import numpy as np
@@ -6,15 +7,24 @@ import pandas as pd
 import pytest
 
 from mnist_helpers import sweep
-from mnist_helpers.ledger import COLUMNS, SETTINGS, gather, read_table, write_table
+from mnist_helpers.labs.ledger import COLUMNS, SETTINGS, gather, read_table, write_table
 
 
 @pytest.fixture
 def table():
     """Two epochs of one run, with numbers that need all their digits."""
     row = dict.fromkeys(COLUMNS, 1 / 3) | {
-        "dropout": 0.2, "weight_decay": 1e-4, "train_size": 500, "epochs": 2, "pixels": "scaled", "optimizer": "Adam",
-        "network": "MNISTNet", "seed": 0, "python": "3.12.1", "torch": "2.7.0"}
+        "dropout": 0.2,
+        "weight_decay": 1e-4,
+        "train_size": 500,
+        "epochs": 2,
+        "pixels": "scaled",
+        "optimizer": "Adam",
+        "network": "MNISTNet",
+        "seed": 0,
+        "python": "3.12.1",
+        "torch": "2.7.0",
+    }
     return pd.DataFrame([row | {"epoch": 1}, row | {"epoch": 2}])
 
 
@@ -80,12 +90,16 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["run.csv", "ledger.csv.gz"])
-@pytest.mark.parametrize("damage", [
-    lambda content: b"",
-    lambda content: content[:-30],
-    lambda content: content[:150] + bytes(100) + content[250:],
-    lambda content: b"\xff\xfe" * 100,
-], ids=["empty", "truncated", "overwritten", "bytes"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:-30],
+        lambda content: content[:150] + bytes(100) + content[250:],
+        lambda content: b"\xff\xfe" * 100,
+    ],
+    ids=["empty", "truncated", "overwritten", "bytes"],
+)
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path, table, name, damage):
     path = tmp_path / name
     write_table(table, path)
@@ -102,11 +116,15 @@ def test_a_table_without_rows_is_damaged(tmp_path, table):
         read_table(tmp_path / "run.csv")
 
 
-@pytest.mark.parametrize("change", [
-    lambda table: table.drop(columns="seed"),
-    lambda table: table.assign(more=1),
-    lambda table: table[table.columns[::-1]],
-], ids=["one too few", "one too many", "another order"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table.drop(columns="seed"),
+        lambda table: table.assign(more=1),
+        lambda table: table[table.columns[::-1]],
+    ],
+    ids=["one too few", "one too many", "another order"],
+)
 def test_another_table_is_refused_with_both_lists_of_columns(tmp_path, table, change):
     other = change(table)
     write_table(other, tmp_path / "run.csv")
@@ -125,7 +143,13 @@ def test_the_files_of_a_folder_make_one_table_in_the_order_of_its_settings(tmp_p
     keys = [*SETTINGS, "epoch"]
     assert gathered[keys].to_numpy().tolist() == sorted(gathered[keys].to_numpy().tolist())
     assert gathered[["train_size", "seed", "epoch"]].to_numpy().tolist() == [
-        [500, 0, 1], [500, 0, 2], [500, 1, 1], [500, 1, 2], [2000, 0, 1], [2000, 0, 2]]
+        [500, 0, 1],
+        [500, 0, 2],
+        [500, 1, 1],
+        [500, 1, 2],
+        [2000, 0, 1],
+        [2000, 0, 2],
+    ]
     assert gathered.index.tolist() == list(range(6))
 
 

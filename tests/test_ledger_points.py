@@ -1,14 +1,25 @@
 """A few points of the shipped ledger, trained again from scratch: they must come out where the ledger says."""
+
 import math
 
 import pytest
 from scipy.stats import t
 
-from mnist_helpers.ledger import SETTINGS, last_epochs, load_ledger, select
-from mnist_helpers.sweep import EPOCHS, Setting, grid, train_setting
+from mnist_helpers.labs.ledger import SETTINGS, last_epochs, load_ledger, select
+from mnist_helpers.labs.sweep.grid import EPOCHS, Setting, grid
+from mnist_helpers.labs.sweep.work import train_setting
 
-MEASURES = ["running_loss", "valid_loss", "valid_accuracy", "test_loss", "test_accuracy", "test_calibration_error",
-            "weight_norm_1", "weight_norm_2", "weight_norm_3"]
+MEASURES = [
+    "running_loss",
+    "valid_loss",
+    "valid_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "test_calibration_error",
+    "weight_norm_1",
+    "weight_norm_2",
+    "weight_norm_3",
+]
 
 
 def band(values):

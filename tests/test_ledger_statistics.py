@@ -1,11 +1,12 @@
 """Questions to the ledger: which runs, their last epochs, differences within pairs, intervals."""
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 from small_ledger import made_ledger, made_run
 
-from mnist_helpers.ledger import (
+from mnist_helpers.labs.ledger import (
     COLUMNS,
     RECIPE,
     last_epochs,
@@ -15,7 +16,7 @@ from mnist_helpers.ledger import (
     select,
     write_table,
 )
-from mnist_helpers.sweep import Setting
+from mnist_helpers.labs.sweep.grid import Setting
 
 NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
 
@@ -23,8 +24,14 @@ NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
 @pytest.fixture(scope="module")
 def ledger():
     """The recipe and its neighbours, each with 3 seeds; 500 images have 6 epochs instead of 4."""
-    return made_ledger({}, NEITHER, {"train_size": 500, "epochs": 6}, {"optimizer": "AdamW"},
-                       {"pixels": "standardized"}, {"network": "wide", "weight_decay": 0.0})
+    return made_ledger(
+        {},
+        NEITHER,
+        {"train_size": 500, "epochs": 6},
+        {"optimizer": "AdamW"},
+        {"pixels": "standardized"},
+        {"network": "wide", "weight_decay": 0.0},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +96,16 @@ def test_what_is_not_named_is_as_in_the_recipe(runs):
     assert all((chosen[name] == value).all() for name, value in RECIPE.items())
 
 
-@pytest.mark.parametrize("settings", [
-    NEITHER, {"train_size": 500}, {"optimizer": "AdamW"}, {"pixels": "standardized"},
-    {"network": "wide", "weight_decay": 0.0},
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        NEITHER,
+        {"train_size": 500},
+        {"optimizer": "AdamW"},
+        {"pixels": "standardized"},
+        {"network": "wide", "weight_decay": 0.0},
+    ],
+)
 def test_what_is_named_is_as_named_and_the_rest_as_in_the_recipe(runs, settings):
     chosen = select(runs, **settings)
     assert list(chosen["seed"]) == [0, 1, 2]
@@ -172,7 +185,7 @@ def test_the_interval_of_95_percent_is_the_default():
 
 def test_the_interval_by_hand():
     mean, half = mean_interval(pd.Series([1.0, 2.0, 3.0]))  # deviation 1, and t is 4.3027 for 2 degrees of freedom
-    assert (mean, half) == (2, pytest.approx(4.30265 / 3 ** 0.5, rel=1e-5))
+    assert (mean, half) == (2, pytest.approx(4.30265 / 3**0.5, rel=1e-5))
 
 
 def test_the_interval_of_pairs_leaves_out_zero_when_the_paired_t_test_says_so():
@@ -196,9 +209,9 @@ def test_fewer_than_two_seeds_have_no_interval(values):
         mean_interval(values)
 
 
-@pytest.mark.parametrize("values", [
-    pd.Series([0.1, 0.2, np.nan]), pd.DataFrame({"loss": [0.1, 0.2, 0.3], "accuracy": [0.9, np.nan, 0.8]}),
-])
+@pytest.mark.parametrize(
+    "values", [pd.Series([0.1, 0.2, np.nan]), pd.DataFrame({"loss": [0.1, 0.2, 0.3], "accuracy": [0.9, np.nan, 0.8]})]
+)
 def test_a_seed_without_a_value_is_not_passed_over(values):
     with pytest.raises(ValueError, match="(?s)a value for each.*NaN"):
         mean_interval(values)

@@ -1,4 +1,5 @@
 """Guess first, then see; and the measured runs: moved as a reader would, and their figures read back."""
+
 import asyncio
 import html
 import itertools
@@ -17,12 +18,13 @@ from scipy import stats
 from small_ledger import made_ledger
 
 from mnist_helpers import ledger_widgets, training, widgets
-from mnist_helpers.ledger import RECIPE
-from mnist_helpers.ledger_widgets import guess, ledger_explorer
+from mnist_helpers.labs.ledger import RECIPE
+from mnist_helpers.labs.sweep.grid import Setting
+from mnist_helpers.labs.sweep.work import train_setting
+from mnist_helpers.live import Curve
 from mnist_helpers.plots import COLORS
-from mnist_helpers.sweep import Setting, train_setting
 from mnist_helpers.training import Metrics
-from mnist_helpers.widgets import Curve
+from mnist_helpers.widgets.ledger import guess, ledger_explorer
 
 PARTS = ("train", "valid")
 
@@ -89,7 +91,7 @@ def test_before_the_guess_is_committed_nothing_depends_on_what_was_measured(pane
 
 
 def test_before_the_guess_is_committed_only_the_guess_is_drawn(panel):
-    ax, = panel.still(guess=1.5).figure.axes
+    (ax,) = panel.still(guess=1.5).figure.axes
     assert [list(line.get_xdata()) for line in ax.lines] == [[0, 0], [1.5]]  # zero and the guess
     assert len(ax.collections) == len(ax.containers) == 0 and texts_of(ax) == ["your guess"]
     assert ax.get_xlim() == panel.still(guess=-3.0).figure.axes[0].get_xlim()
@@ -101,7 +103,8 @@ def test_the_words_ask_for_a_guess_and_then_give_the_answer(panel):
     mean, low, high = interval(MEASURED)
     assert words_of(committed(panel, 1.5)) == (
         f"{QUESTION} Your guess: 1.5 points. Measured: {mean:.2f} ± {high - mean:.2f} points (mean and 95 % interval "
-        "over 5 seeds); the seeds lie between 0.12 and 0.55.")
+        "over 5 seeds); the seeds lie between 0.12 and 0.55."
+    )
 
 
 def test_without_a_unit_the_words_have_no_gap():
@@ -114,7 +117,7 @@ def test_the_first_guess_is_in_the_middle():
 
 
 def test_the_committed_picture_shows_guess_seeds_mean_and_interval(panel):
-    ax, = panel.still(guess=1.5, committed=True).figure.axes
+    (ax,) = panel.still(guess=1.5, committed=True).figure.axes
     zero, mark, seeds, middle = ax.lines[:4]
     assert list(mark.get_xdata()) == [1.5]
     assert list(seeds.get_xdata()) == list(MEASURED)
@@ -186,17 +189,20 @@ def test_stills_show_both_states_before_and_after_the_guess(panel):
     assert panel.values == {"guess": 2.0, "committed": True}
 
 
-@pytest.mark.parametrize("arguments, message", [
-    ({"low": 3}, "low must be less than high, got 3 and 3"),
-    ({"low": 4}, "low must be less than high, got 4 and 3"),
-    ({"measured": MEASURED[:1]}, "each of at least 2 seeds"),
-    ({"measured": pd.Series([0.1, np.nan, 0.2])}, "a value for each"),
-    ({"step": 0}, "got a step of 0"),
-    ({"step": -0.1}, "got a step of -0.1"),
-    ({"step": 0.7}, "whole steps must lead from low, -3, to high, 3, got a step of 0.7"),
-    ({"step": 7}, "got a step of 7"),
-    ({"step": np.nan}, "got a step of nan"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"low": 3}, "low must be less than high, got 3 and 3"),
+        ({"low": 4}, "low must be less than high, got 4 and 3"),
+        ({"measured": MEASURED[:1]}, "each of at least 2 seeds"),
+        ({"measured": pd.Series([0.1, np.nan, 0.2])}, "a value for each"),
+        ({"step": 0}, "got a step of 0"),
+        ({"step": -0.1}, "got a step of -0.1"),
+        ({"step": 0.7}, "whole steps must lead from low, -3, to high, 3, got a step of 0.7"),
+        ({"step": 7}, "got a step of 7"),
+        ({"step": np.nan}, "got a step of nan"),
+    ],
+)
 def test_wrong_arguments_are_refused(arguments, message):
     arguments = {"question": QUESTION, "measured": MEASURED, "low": -3, "high": 3, **arguments}
     with pytest.raises(ValueError, match=message):
@@ -220,11 +226,17 @@ def ledger():
     dropout 0.5 with 96 images.
     """
     return made_ledger(
-        {"seeds": 5}, {"dropout": 0.5}, {"dropout": 0.0, "weight_decay": 0.0, "seeds": 2},
+        {"seeds": 5},
+        {"dropout": 0.5},
+        {"dropout": 0.0, "weight_decay": 0.0, "seeds": 2},
         {"weight_decay": 0.0, "seeds": 1},
-        {"train_size": 96, "epochs": 2, "seeds": 5}, {"train_size": 96, "epochs": 2, "dropout": 0.0},
+        {"train_size": 96, "epochs": 2, "seeds": 5},
+        {"train_size": 96, "epochs": 2, "dropout": 0.0},
         {"train_size": 64, "epochs": 2, "seeds": 1},
-        {"optimizer": "AdamW"}, {"pixels": "standardized"}, {"network": "wide"}, {"optimizer": "AdamW", "dropout": 0.7},
+        {"optimizer": "AdamW"},
+        {"pixels": "standardized"},
+        {"network": "wide"},
+        {"optimizer": "AdamW", "dropout": 0.7},
     )
 
 
@@ -257,11 +269,15 @@ def of_colour(artists, colour):
 
 def faint_lines(ax, part):
     """The values of each seed's line."""
-    (lines,) = [each for each in ax.collections
-                if isinstance(each, LineCollection) and np.allclose(each.get_color()[0][:3], to_rgb(COLORS[part]))]
+    (lines,) = [
+        each
+        for each in ax.collections
+        if isinstance(each, LineCollection) and np.allclose(each.get_color()[0][:3], to_rgb(COLORS[part]))
+    ]
     assert lines.get_alpha() < 1
-    return [segment[:, 0].tolist() for segment in lines.get_segments()], np.array([
-        segment[:, 1] for segment in lines.get_segments()])
+    return [segment[:, 0].tolist() for segment in lines.get_segments()], np.array(
+        [segment[:, 1] for segment in lines.get_segments()]
+    )
 
 
 def filled(ax, colour):
@@ -283,12 +299,15 @@ def test_the_explorer_begins_at_the_recipe(explorer, ledger):
     assert words_of(explorer).startswith(words)
 
 
-@pytest.mark.parametrize("settings, expected", [
-    ([{"train_size": 500}, {"train_size": 2000}, {"train_size": 2000, "dropout": 0.0}], (0.2, 1e-4, 2000)),
-    ([{"dropout": 0.0, "weight_decay": 0.0}, {"train_size": 500}], (0.2, 1e-4, 500)),
-    ([{"dropout": 0.5, "weight_decay": 0.0}, {"dropout": 0.2, "weight_decay": 0.0}], (0.2, 0.0, 48_000)),
-    ([{"dropout": 0.5, "weight_decay": 0.0, "train_size": 96}], (0.5, 0.0, 96)),
-])
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        ([{"train_size": 500}, {"train_size": 2000}, {"train_size": 2000, "dropout": 0.0}], (0.2, 1e-4, 2000)),
+        ([{"dropout": 0.0, "weight_decay": 0.0}, {"train_size": 500}], (0.2, 1e-4, 500)),
+        ([{"dropout": 0.5, "weight_decay": 0.0}, {"dropout": 0.2, "weight_decay": 0.0}], (0.2, 0.0, 48_000)),
+        ([{"dropout": 0.5, "weight_decay": 0.0, "train_size": 96}], (0.5, 0.0, 96)),
+    ],
+)
 def test_without_the_recipe_the_explorer_begins_at_the_measured_point_that_is_most_like_it(sample, settings, expected):
     explorer = ledger_explorer(made_ledger(*settings), sample)
     assert tuple(explorer.values.values()) == expected
@@ -329,8 +348,10 @@ def test_mean_interval_and_gap_are_those_of_numpy_and_scipy(unmoved, ledger, poi
 @pytest.mark.parametrize("point", MANY)
 def test_the_words_give_the_last_epoch_with_intervals(unmoved, ledger, point):
     last = rows_of(ledger, **point).query("epoch == epochs")
-    numbers = {"validation loss": (last["valid_loss"], 3, ""), "gap": (
-        100 * (last["train_accuracy"] - last["valid_accuracy"]), 2, " points")}
+    numbers = {
+        "validation loss": (last["valid_loss"], 3, ""),
+        "gap": (100 * (last["train_accuracy"] - last["valid_accuracy"]), 2, " points"),
+    }
     for part, name in (("valid", "validation"), ("train", "training")):
         numbers[f"{name} accuracy"] = (100 * last[f"{part}_accuracy"], 2, " %")
     words = unmoved.still(**point).words
@@ -472,8 +493,9 @@ def at_each_step(monkeypatch):
 def curve():
     """A finished live run of 2 epochs."""
     settings = {"seed": 7, "epochs": 2, "whole": True}
-    return Curve(settings, [1, 2], [Metrics(0.4, 0.8), Metrics(0.3, 0.9)], [Metrics(0.5, 0.7), Metrics(0.45, 0.75)],
-                 done=2)
+    return Curve(
+        settings, [1, 2], [Metrics(0.4, 0.8), Metrics(0.3, 0.9)], [Metrics(0.5, 0.7), Metrics(0.45, 0.75)], done=2
+    )
 
 
 def play(coroutine):
@@ -537,7 +559,8 @@ def test_the_live_curve_lies_over_the_measured_ones(trained_live):
     for quantity in ("loss", "accuracy"):
         assert live_values(still, quantity) == [
             [[epoch, getattr(each, quantity)] for epoch, each in enumerate(part, start=1)]
-            for part in (live.train, live.valid)]
+            for part in (live.train, live.valid)
+        ]
         ax = still.figure.axes[("loss", "accuracy").index(quantity)]
         assert [line.get_color() for line in ax.lines] == [COLORS["train"], COLORS["valid"], "black", "black"]
     labels = [text.get_text() for text in still.figure.axes[1].get_legend().get_texts()]
@@ -580,9 +603,9 @@ def test_an_unfinished_run_is_not_placed_among_the_seeds(explorer, curve):
     assert "epoch 1.5 of 2: training loss 0.3000" in words and "lower validation loss" not in words
 
 
-@pytest.mark.parametrize("source, size, whole", [
-    ("full", 48_000, True), ("full", 3000, False), ("mine", 48_000, False),
-])
+@pytest.mark.parametrize(
+    "source, size, whole", [("full", 48_000, True), ("full", 3000, False), ("mine", 48_000, False)]
+)
 def test_only_runs_on_all_of_full_mnist_are_comparable(ledger, source, size, whole, monkeypatch):
     asked = {}
 
@@ -599,7 +622,7 @@ def test_only_runs_on_all_of_full_mnist_are_comparable(ledger, source, size, who
     data = Data()
     data.source = source
     monkeypatch.setattr(ledger_widgets, "make_loader", lambda *_: None)
-    monkeypatch.setattr(ledger_widgets, "train_by_steps", lambda *_, **settings: asked.update(settings) or iter([]))
+    monkeypatch.setattr(ledger_widgets, "train_live", lambda *_, **settings: asked.update(settings) or iter([]))
     explorer = ledger_explorer(ledger, data)
     play(explorer.train(train_size=96, dropout=0.0))
     assert problem_of(explorer) == "" and explorer.live[0.0, 1e-4, 96].settings["whole"] == whole
@@ -686,7 +709,8 @@ def test_more_images_than_there_are_are_asked_for_in_a_plain_sentence(explorer):
     play(explorer.train(train_size=48_000))
     assert explorer.problem.value == (
         "<b>To train this one takes 48,000 training images, and here are only 3,000. Choose fewer images, or load full "
-        "MNIST.</b>")
+        "MNIST.</b>"
+    )
     assert explorer.live == {} and explorer.stop_button.disabled and not explorer.running
     explorer.controls["train_size"].value = 96
     assert explorer.problem.value == ""

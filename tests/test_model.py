@@ -1,4 +1,5 @@
 """The network of the lessons."""
+
 import pytest
 import torch
 from torch import nn
@@ -114,7 +115,13 @@ def test_the_table_shows_how_the_sizes_shrink(model):
 
 def test_the_table_names_layers_and_dropout_rate(model):
     assert layer_table(model)["layer"].tolist() == [
-        "Flatten", "Linear", "Dropout (rate 0.5)", "Linear", "Dropout (rate 0.5)", "Linear"]
+        "Flatten",
+        "Linear",
+        "Dropout (rate 0.5)",
+        "Linear",
+        "Dropout (rate 0.5)",
+        "Linear",
+    ]
 
 
 def test_the_table_puts_the_activation_beside_the_layer_before_it(model):

@@ -1,4 +1,5 @@
 """The rules that every notebook keeps, read from the stored files, and a run of each on the sample, offline."""
+
 import ast
 import importlib
 import re
@@ -7,10 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from nbclient import NotebookClient
 
-from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
-from mnist_helpers.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
+from mnist_helpers.labs.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
+
 
 def bare(definition):
     """The definition's code without docstrings and type hints, in one fixed form."""
@@ -30,8 +32,15 @@ def definition(source, name):
     return bare(found[0])
 
 
-LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
-           "06_regularization_lab", "07_your_own_digits"]
+LESSONS = [
+    "01_data_loading",
+    "02_architecture",
+    "03_training",
+    "04_curves",
+    "05_predictions",
+    "06_regularization_lab",
+    "07_your_own_digits",
+]
 
 
 def test_the_lessons_are_there():
@@ -52,10 +61,22 @@ def test_a_shown_definition_is_the_package_s(notebook, source, dotted):
 def test_what_the_lessons_are_about_is_shown_once():
     shown = [dotted for _, _, dotted in mirrors()]
     assert len(shown) == len(set(shown))
-    needed = ["model.MNISTNet", "training.train_step", "training.train_epoch", "training.evaluate", "runs.train_run",
-              "data.split_train_valid", "data.make_loader", "ledger.paired_differences", "ledger.mean_interval",
-              "own_digits.preprocessing_stages", "own_digits.scale_to_fit", "own_digits.center_by_mass",
-              "clinic.mc_dropout", "clinic.Shifted"]
+    needed = [
+        "model.MNISTNet",
+        "training.train_step",
+        "training.train_epoch",
+        "training.evaluate",
+        "runs.train_run",
+        "data.split_train_valid",
+        "data.make_loader",
+        "ledger.paired_differences",
+        "ledger.mean_interval",
+        "own_digits.preprocessing_stages",
+        "own_digits.scale_to_fit",
+        "own_digits.center_by_mass",
+        "clinic.mc_dropout",
+        "clinic.Shifted",
+    ]
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
 
@@ -170,13 +191,15 @@ def test_lesson_1_says_what_the_pixels_show(sample):
 
 def test_lesson_5_says_what_its_stills_show():
     ((answered, wrong), (fewer, still_wrong)) = stored_numbers(
-        "05_predictions", r"images answered \(([\d.]+)%\), (\d+) of them wrong")
+        "05_predictions", r"images answered \(([\d.]+)%\), (\d+) of them wrong"
+    )
     assert fewer < answered and 0 < still_wrong < 0.6 * wrong, "a large part of the mistakes goes, some stay"
 
 
 def test_lesson_5_reaches_what_the_text_names():
     ((accuracy, low, high),) = stored_numbers(
-        "05_predictions", r"test accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%")
+        "05_predictions", r"test accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%"
+    )
     assert 97 <= accuracy <= 98
     assert low < accuracy < high
 
@@ -231,18 +254,22 @@ def test_lesson_6_says_what_the_ledger_shows_with_fewer_images(runs):
     assert effect(runs, "valid_accuracy", 2_000, DROPOUT_ALONE)[0] == 1
     assert effect(runs, "valid_accuracy", 2_000, DECAY_ALONE)[0] == 0
     for size in (10_000, 48_000):
-        assert all(effect(runs, column, size, BOTH)[0] == -1
-                   for column in ("valid_loss", "gap", "test_calibration_error"))
+        assert all(
+            effect(runs, column, size, BOTH)[0] == -1 for column in ("valid_loss", "gap", "test_calibration_error")
+        )
 
 
 def test_lesson_6_says_what_too_much_does(runs):
     def step(column, size):
-        mean, half = mean_interval(paired_differences(
-            runs, column, {"dropout": 0.7, "train_size": size}, {"train_size": size}))
+        mean, half = mean_interval(
+            paired_differences(runs, column, {"dropout": 0.7, "train_size": size}, {"train_size": size})
+        )
         return 0 if abs(mean) <= half else 1 if mean > 0 else -1
 
-    signs = {size: (step("train_loss", size), step("valid_loss", size), step("valid_accuracy", size))
-             for size in (500, 2_000, 10_000, 48_000)}
+    signs = {
+        size: (step("train_loss", size), step("valid_loss", size), step("valid_accuracy", size))
+        for size in (500, 2_000, 10_000, 48_000)
+    }
     assert signs == {500: (1, -1, 0), 2_000: (1, 0, -1), 10_000: (1, 1, -1), 48_000: (1, 1, -1)}
     smallest = runs.groupby(["train_size", "dropout", "weight_decay"])[["gap", "valid_loss"]].mean()
     assert smallest.loc[smallest["gap"].idxmin(), "valid_loss"] > 2 * smallest["valid_loss"].min(), "not the best"
@@ -261,8 +288,10 @@ def test_lesson_6_says_what_weight_decay_does(runs):
 
 
 def test_lesson_6_says_what_its_solutions_print(runs):
-    scaled = [mean_interval(paired_differences(runs, column, {"pixels": "standardized"}, {}))
-              for column in ("valid_loss", "valid_accuracy")]
+    scaled = [
+        mean_interval(paired_differences(runs, column, {"pixels": "standardized"}, {}))
+        for column in ("valid_loss", "valid_accuracy")
+    ]
     (loss, loss_half), (accuracy, accuracy_half) = scaled
     assert loss_half < loss < 2 * loss_half and abs(accuracy) < accuracy_half
     pairs = paired_differences(runs, "valid_loss", {}, NEITHER)
@@ -313,7 +342,7 @@ def test_lesson_7_says_what_preprocessing_does():
 def test_lesson_7_says_what_ten_networks_miss():
     ((one, all_ten),) = stored_numbers("07_your_own_digits", r"by one: (\d+)   by all: (\d+) images")
     assert 24 < all_ten < 120 and one > 100, "dozens are missed by all"
-    luck = 10_000 * 0.025 ** 10
+    luck = 10_000 * 0.025**10
     assert luck < 1e-9, "pure luck leaves none"
     ((share,),) = stored_numbers("07_your_own_digits", r"by at least eight (\d+)%")
     assert 40 < share < 60, "about half of all mistakes"
@@ -327,7 +356,8 @@ def test_lesson_7_says_what_ten_networks_miss():
 
 def test_lesson_7_says_what_changes_do():
     ((shifted, whole), (turned, _)) = stored_numbers(
-        "07_your_own_digits", r"images changed by .*accuracy ([\d.]+)%, unchanged ([\d.]+)%")
+        "07_your_own_digits", r"images changed by .*accuracy ([\d.]+)%, unchanged ([\d.]+)%"
+    )
     assert shifted < 50 < turned < whole - 20, "a shift by 4 leaves less than half"
 
 

@@ -1,4 +1,5 @@
 """From strokes and files to what the network sees."""
+
 import builtins
 import functools
 import io
@@ -20,7 +21,7 @@ from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
 from mnist_helpers import own_digits
-from mnist_helpers.own_digits import (
+from mnist_helpers.labs.own_digits import (
     STEPS,
     NoDigitError,
     center_by_box,
@@ -117,7 +118,7 @@ def test_a_single_point_is_a_dot(brush):
     ink = draw_strokes([[(100, 50)]], brush) == 0
     rows, columns = np.nonzero(ink)
     assert (rows.mean(), columns.mean()) == pytest.approx((50, 100), abs=0.5)
-    assert ink.sum() == pytest.approx(np.pi * brush ** 2 / 4, rel=0.3)
+    assert ink.sum() == pytest.approx(np.pi * brush**2 / 4, rel=0.3)
 
 
 @pytest.mark.parametrize("strokes", [[], [[]], [[], []]])
@@ -217,8 +218,14 @@ def test_a_plain_picture_has_no_note():
 
 
 STORED = {
-    1: UPRIGHT, 2: UPRIGHT[:, ::-1], 3: UPRIGHT[::-1, ::-1], 4: UPRIGHT[::-1],
-    5: UPRIGHT.T, 6: np.rot90(UPRIGHT), 7: UPRIGHT[::-1, ::-1].T, 8: np.rot90(UPRIGHT, -1),
+    1: UPRIGHT,
+    2: UPRIGHT[:, ::-1],
+    3: UPRIGHT[::-1, ::-1],
+    4: UPRIGHT[::-1],
+    5: UPRIGHT.T,
+    6: np.rot90(UPRIGHT),
+    7: UPRIGHT[::-1, ::-1].T,
+    8: np.rot90(UPRIGHT, -1),
 }
 
 
@@ -242,10 +249,17 @@ def test_damaged_camera_data_do_not_keep_a_picture_from_being_read(exif, kind):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-@pytest.mark.parametrize("size, expected", [
-    ((281, 281), (280, 280)), ((560, 280), (280, 140)), ((700, 2100), (93, 280)), ((3000, 4000), (210, 280)),
-    ((280, 280), (280, 280)), ((100, 60), (100, 60)),
-])
+@pytest.mark.parametrize(
+    "size, expected",
+    [
+        ((281, 281), (280, 280)),
+        ((560, 280), (280, 140)),
+        ((700, 2100), (93, 280)),
+        ((3000, 4000), (210, 280)),
+        ((280, 280), (280, 280)),
+        ((100, 60), (100, 60)),
+    ],
+)
 def test_a_picture_larger_than_280_pixels_is_made_smaller_and_keeps_its_shape(size, expected, kind):
     height, width = read_photo(encoded(Image.new("L", size, 200), kind)).picture.shape
     assert (width, height) == pytest.approx(expected, abs=1) and max(width, height) == max(expected)
@@ -324,9 +338,11 @@ def photo_or_none(content):
     return photo
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"\0", b"my seven is a text\n", b"<svg></svg>", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff",
-], ids=repr)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0", b"my seven is a text\n", b"<svg></svg>", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"],
+    ids=repr,
+)
 def test_what_is_no_picture_is_refused(content):
     with pytest.raises(NoDigitError, match="no picture that can be read here.*PNG or a JPEG"):
         read_photo(content)
@@ -342,14 +358,14 @@ def test_a_picture_in_another_format_is_refused(kind):
 @pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
 def test_a_file_that_is_not_complete_is_refused(content, share):
     with pytest.raises(NoDigitError, match="damaged or not complete|no picture that can be read"):
-        read_photo(content[:int(share * len(content))])
+        read_photo(content[: int(share * len(content))])
 
 
 @pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
 @PROPERTY
 @given(st.data())
 def test_a_file_may_be_cut_off_anywhere(content, data):
-    photo_or_none(content[:data.draw(st.integers(0, len(content)))])
+    photo_or_none(content[: data.draw(st.integers(0, len(content)))])
 
 
 @pytest.mark.parametrize("start", [b"", PNG[:8], PNG[:33], JPEG[:2], JPEG[:20]], ids=["", "PNG", "IHDR", "SOI", "JFIF"])
@@ -531,12 +547,13 @@ def test_scaling_down_makes_edges_gray():
     assert ((0.1 < scaled) & (scaled < 0.9)).sum() > 20
 
 
-@pytest.mark.parametrize("top, left", [(0, 0), (4, 9), (23, 20), (-3, 5), (26, 5), (5, -6), (5, 25), (-4, 27), (-9, 3),
-                                       (40, 3), (3, -70)])
+@pytest.mark.parametrize(
+    "top, left", [(0, 0), (4, 9), (23, 20), (-3, 5), (26, 5), (5, -6), (5, 25), (-4, 27), (-9, 3), (40, 3), (3, -70)]
+)
 def test_ink_is_put_on_the_field_and_cut_off_at_its_border(top, left):
     ink = np.arange(1, 41, dtype=np.float32).reshape(5, 8)
     large = np.zeros((228, 228), np.float32)
-    large[100 + top:105 + top, 100 + left:108 + left] = ink
+    large[100 + top : 105 + top, 100 + left : 108 + left] = ink
     field = put_on_field(ink, top, left)
     assert field.dtype == np.float32 and np.array_equal(field, large[100:128, 100:128])
 
@@ -577,9 +594,13 @@ def test_the_stages_are_the_picture_and_the_steps_in_their_order():
 
 def test_each_stage_is_made_from_the_one_before():
     stages = preprocessing_stages(photographed(drawing()))
-    for before, step, function in [("picture", "invert", ink_on_black), ("invert", "clean", remove_paper),
-                                   ("clean", "crop", crop_to_ink), ("crop", "scale", scale_to_fit),
-                                   ("scale", "center", center_by_mass)]:
+    for before, step, function in [
+        ("picture", "invert", ink_on_black),
+        ("invert", "clean", remove_paper),
+        ("clean", "crop", crop_to_ink),
+        ("crop", "scale", scale_to_fit),
+        ("scale", "center", center_by_mass),
+    ]:
         assert np.array_equal(stages[step], function(stages[before]))
 
 
@@ -732,14 +753,17 @@ def test_any_picture_gives_a_digit_or_is_refused_but_nothing_else(picture, left_
 # ---------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize("picture, message", [
-    (np.ones((280, 280), np.float32), "no ink.*same brightness"),
-    (np.zeros((280, 280), np.float32), "no ink.*same brightness"),
-    (np.full((50, 40), 0.3, np.float32), "no ink.*same brightness"),
-    (0.5 + 0.05 * drawing(), "no ink.*same brightness"),
-    (np.zeros((7, 30), np.float32), "30 × 7 pixels.*at least 8 × 8"),
-    (np.zeros((0, 30), np.float32), "30 × 0 pixels"),
-])
+@pytest.mark.parametrize(
+    "picture, message",
+    [
+        (np.ones((280, 280), np.float32), "no ink.*same brightness"),
+        (np.zeros((280, 280), np.float32), "no ink.*same brightness"),
+        (np.full((50, 40), 0.3, np.float32), "no ink.*same brightness"),
+        (0.5 + 0.05 * drawing(), "no ink.*same brightness"),
+        (np.zeros((7, 30), np.float32), "30 × 7 pixels.*at least 8 × 8"),
+        (np.zeros((0, 30), np.float32), "30 × 0 pixels"),
+    ],
+)
 def test_a_picture_without_a_digit_is_refused_with_the_reason(picture, message):
     for refuse in (check_picture, preprocess_digit):
         with pytest.raises(NoDigitError, match=message):
@@ -776,9 +800,11 @@ def beside(*names):
     return draw_strokes(strokes, brush=8)
 
 
-@pytest.mark.parametrize("names", [("1, slanted", "7, wide"), ("4, wide", "2, wide"), ("2, wide", "3, wide", "5, wide"),
-                                   ("0, slanted", "6, wide")],
-                         ids=str)
+@pytest.mark.parametrize(
+    "names",
+    [("1, slanted", "7, wide"), ("4, wide", "2, wide"), ("2, wide", "3, wide", "5, wide"), ("0, slanted", "6, wide")],
+    ids=str,
+)
 @pytest.mark.parametrize("change", [np.array, photographed])
 def test_several_digits_side_by_side_are_refused_with_their_number(names, change):
     with pytest.raises(NoDigitError, match=f"there are {len(names)} parts side by side"):
@@ -804,18 +830,21 @@ def test_a_thin_one_is_no_spot():
 NAN = np.where(drawing() == 0, np.nan, 1).astype(np.float32)
 
 
-@pytest.mark.parametrize("picture, message", [
-    ((drawing() * 255).astype(np.uint8), r"floating point.*uint8 \(280, 280\)"),
-    (drawing() > 0.5, r"floating point.*bool \(280, 280\)"),
-    (drawing()[None], r"shape \(height, width\).*\(1, 280, 280\)"),
-    (np.dstack([drawing()] * 3), r"\(280, 280, 3\)"),
-    (drawing().ravel(), r"\(78400,\)"),
-    (np.float32(0.5).reshape(()), r"float32 \(\)"),
-    (NAN, r"\[0, 1\], got nan to nan"),
-    (drawing() * 255, r"\[0, 1\], got 0\.0 to 255\.0"),
-    (drawing() - 0.5, r"\[0, 1\], got -0\.5 to 0\.5"),
-    (np.where(drawing() == 0, np.inf, 1), r"\[0, 1\], got 1\.0 to inf"),
-])
+@pytest.mark.parametrize(
+    "picture, message",
+    [
+        ((drawing() * 255).astype(np.uint8), r"floating point.*uint8 \(280, 280\)"),
+        (drawing() > 0.5, r"floating point.*bool \(280, 280\)"),
+        (drawing()[None], r"shape \(height, width\).*\(1, 280, 280\)"),
+        (np.dstack([drawing()] * 3), r"\(280, 280, 3\)"),
+        (drawing().ravel(), r"\(78400,\)"),
+        (np.float32(0.5).reshape(()), r"float32 \(\)"),
+        (NAN, r"\[0, 1\], got nan to nan"),
+        (drawing() * 255, r"\[0, 1\], got 0\.0 to 255\.0"),
+        (drawing() - 0.5, r"\[0, 1\], got -0\.5 to 0\.5"),
+        (np.where(drawing() == 0, np.inf, 1), r"\[0, 1\], got 1\.0 to inf"),
+    ],
+)
 def test_what_is_no_picture_is_refused_with_what_it_is(picture, message):
     for refuse in (check_picture, preprocess_digit):
         with pytest.raises(ValueError, match=message) as caught:
@@ -851,14 +880,16 @@ def somewhere_on_a_canvas(image, random, invert):
     side = round(28 * random.uniform(3, 7))
     enlarged = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)).clip(0, 1)
     picture, (top, left) = np.zeros((280, 280), np.float32), random.integers(0, 281 - side, 2)
-    picture[top:top + side, left:left + side] = enlarged
+    picture[top : top + side, left : left + side] = enlarged
     return 1 - picture if invert else picture
 
 
 def test_mnists_images_come_back_from_a_canvas_as_they_were(recipe, sample):
     random, images = np.random.default_rng(0), sample.test.tensors[0]
-    digits = [digit_or_none(somewhere_on_a_canvas(image[0].numpy(), random, invert=row % 2))
-              for row, image in enumerate(images)]
+    digits = [
+        digit_or_none(somewhere_on_a_canvas(image[0].numpy(), random, invert=row % 2))
+        for row, image in enumerate(images)
+    ]
     there = [row for row, digit in enumerate(digits) if digit is not None]
     assert len(there) >= 0.985 * len(images)
     assert (answers(recipe, digits) == answers(recipe, images)).float().mean() >= 0.95
@@ -869,5 +900,6 @@ def test_preprocessing_lets_the_network_read_digits_from_another_collection(reci
     pictures, labels = (load_digits().images / 16).astype(np.float32), torch.tensor(load_digits().target)
     with_steps, without = (
         (answers(recipe, [digit_or_none(picture, left_out) for picture in pictures]) == labels).float().mean()
-        for left_out in ((), STEPS))
+        for left_out in ((), STEPS)
+    )
     assert with_steps >= without + 0.15

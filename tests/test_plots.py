@@ -1,4 +1,5 @@
 """Results → Axes, read back from the Axes."""
+
 import warnings
 
 import matplotlib.pyplot as plt
@@ -26,16 +27,29 @@ from mnist_helpers.training import History
 STYLE = "mnist_helpers.lesson"
 SHARES = torch.tensor([0.5, 0.3, 0.1, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
 
-DIFFERENCES = pd.DataFrame([
-    ["accuracy", "dropout", 0.3, 0.1], ["accuracy", "decay", -0.2, 0.3], ["accuracy", "both", -0.5, 0.4],
-    ["calibration error (points)", "dropout", 2.0, 2.0], ["calibration error (points)", "both", -7.0, 6.9],
-], columns=["measure", "setting", "mean", "half"])
+DIFFERENCES = pd.DataFrame(
+    [
+        ["accuracy", "dropout", 0.3, 0.1],
+        ["accuracy", "decay", -0.2, 0.3],
+        ["accuracy", "both", -0.5, 0.4],
+        ["calibration error (points)", "dropout", 2.0, 2.0],
+        ["calibration error (points)", "both", -7.0, 6.9],
+    ],
+    columns=["measure", "setting", "mean", "half"],
+)
 
 
 @pytest.fixture(scope="module")
 def history():
-    return History([0.5, 0.3, 0.2], [0.8, 0.9, 0.95], [0.6, 0.4, 0.35], [0.7, 0.85, 0.9],
-                   [0.9, 0.5, 0.4], [0.6, 0.7, 0.75], [1, 1, 1])
+    return History(
+        [0.5, 0.3, 0.2],
+        [0.8, 0.9, 0.95],
+        [0.6, 0.4, 0.35],
+        [0.7, 0.85, 0.9],
+        [0.9, 0.5, 0.4],
+        [0.6, 0.7, 0.75],
+        [1, 1, 1],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +155,11 @@ def test_images_may_come_without_a_channel(sample):
     assert [ax.images[0].get_array().shape for ax in axes.flat] == [(28, 28)] * 2
 
 
-@pytest.mark.parametrize("titles", [[7, 2, 1], ["7", "2", "1"], torch.tensor([7, 2, 1]), np.array([7, 2, 1])],
-                         ids=["ints", "texts", "tensor", "array"])
+@pytest.mark.parametrize(
+    "titles",
+    [[7, 2, 1], ["7", "2", "1"], torch.tensor([7, 2, 1]), np.array([7, 2, 1])],
+    ids=["ints", "texts", "tensor", "array"],
+)
 def test_titles_may_be_texts_or_numbers(sample, titles):
     assert titles_of(plot_digits(sample.test.tensors[0][:3], titles)) == ["7", "2", "1"]
 
@@ -186,7 +203,9 @@ def test_the_curves_are_the_historys_numbers_over_the_epochs(history, column, qu
     lines = plot_history(history)[column].lines
     assert [line.get_xdata().tolist() for line in lines] == [[1, 2, 3]] * 2
     assert [list(line.get_ydata()) for line in lines] == [
-        getattr(history, f"train_{quantity}"), getattr(history, f"valid_{quantity}")]
+        getattr(history, f"train_{quantity}"),
+        getattr(history, f"valid_{quantity}"),
+    ]
 
 
 @pytest.mark.parametrize("column, quantity", [(0, "loss"), (1, "accuracy")])
@@ -241,8 +260,9 @@ def test_only_wrong_predictions_are_bold_and_in_another_colour(three):
 
 
 def test_only_wrong_predictions_have_a_frame(three):
-    framed = [ax.axison and all(spine.get_visible() for spine in ax.spines.values())
-              for ax in plot_predictions(three).flat]
+    framed = [
+        ax.axison and all(spine.get_visible() for spine in ax.spines.values()) for ax in plot_predictions(three).flat
+    ]
     assert framed == [False, True, False, False, False]
 
 
@@ -417,8 +437,12 @@ def test_a_dotted_line_marks_no_difference_in_each_picture():
 
 
 def test_titles_and_numbers_of_the_differences_have_room():
-    table = pd.concat([DIFFERENCES.assign(measure=f"{name} (points)", mean=DIFFERENCES["mean"] * scale, half=scale)
-                       for name, scale in (("accuracy", 1), ("loss", 0.007), ("gap", 0.2), ("calibration error", 0.1))])
+    table = pd.concat(
+        [
+            DIFFERENCES.assign(measure=f"{name} (points)", mean=DIFFERENCES["mean"] * scale, half=scale)
+            for name, scale in (("accuracy", 1), ("loss", 0.007), ("gap", 0.2), ("calibration error", 0.1))
+        ]
+    )
     with plt.style.context(STYLE):
         axes = plot_differences(table)
         figure = axes[0].figure
@@ -434,7 +458,9 @@ def test_titles_and_numbers_of_the_differences_have_room():
 
 @pytest.mark.parametrize("columns", [0, 2.5, "3", True], ids=repr)
 def test_a_number_of_columns_that_cannot_be_is_refused(predictions, columns):
-    for call in (lambda: plot_digits(predictions.images[:4], columns=columns),
-                 lambda: plot_predictions(predictions[:4], columns=columns)):
+    for call in (
+        lambda: plot_digits(predictions.images[:4], columns=columns),
+        lambda: plot_predictions(predictions[:4], columns=columns),
+    ):
         with pytest.raises(ValueError, match="columns must be a whole number from 1 up"):
             call()

@@ -1,4 +1,5 @@
 """Run a model over a dataset and keep what it said."""
+
 import numpy as np
 import pytest
 import torch
@@ -76,7 +77,8 @@ def test_a_logit_that_is_larger_by_log_3_is_three_times_as_probable():
     logits = torch.zeros(1, 10)
     logits[0, 4] = torch.tensor(3.0).log()
     assert Predictions(logits, torch.tensor([4]), None).probabilities[0].tolist() == pytest.approx(
-        [1 / 12] * 4 + [3 / 12] + [1 / 12] * 5)
+        [1 / 12] * 4 + [3 / 12] + [1 / 12] * 5
+    )
 
 
 def test_the_predicted_class_has_the_largest_logit():
@@ -110,12 +112,10 @@ def test_a_mask_picks_predictions(predictions):
 # ---------------------------------------------------------------- the interval of the accuracy
 
 
-@pytest.mark.parametrize("right, n, low, high", [
-    (8, 10, 0.4902, 0.9433),
-    (0, 10, 0.0, 0.2775),
-    (10, 10, 0.7225, 1.0),
-    (9750, 10_000, 0.9718, 0.9779),
-])
+@pytest.mark.parametrize(
+    "right, n, low, high",
+    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (9750, 10_000, 0.9718, 0.9779)],
+)
 def test_wilsons_interval_has_its_known_numbers(right, n, low, high):
     interval = said([0.9] * n, [True] * right + [False] * (n - right)).accuracy_interval()
     assert interval == pytest.approx((low, high), abs=5e-5)
@@ -254,7 +254,10 @@ def test_a_row_that_there_is_not_is_refused(predictions, row):
 
 @pytest.mark.parametrize("number", [2.5, "3", True, 0], ids=repr)
 def test_a_number_that_is_not_whole_is_refused(predictions, number):
-    for call in (lambda: calibration_table(predictions, number), lambda: predictions.sample(number),
-                 lambda: expected_calibration_error(predictions, bins=number)):
+    for call in (
+        lambda: calibration_table(predictions, number),
+        lambda: predictions.sample(number),
+        lambda: expected_calibration_error(predictions, bins=number),
+    ):
         with pytest.raises(ValueError, match="must be a whole number from 1 .*got"):
             call()

@@ -1,4 +1,5 @@
 """What holds for the project as a whole: one list of packages, one direction of imports, short explained functions."""
+
 import ast
 import io
 import re
@@ -131,10 +132,16 @@ def test_a_module_imports_only_the_siblings_below_it(module):
     assert siblings(module) <= MAY_IMPORT[module]
 
 
-@pytest.mark.parametrize("package, users", [
-    ("matplotlib", {"plots", *WIDGETS}), ("ipywidgets", WIDGETS), ("ipycanvas", {"digit_widgets"}),
-    ("joblib", {"clinic", "sweep"}), ("distributed", {"sweep"}),
-])
+@pytest.mark.parametrize(
+    "package, users",
+    [
+        ("matplotlib", {"plots", *WIDGETS}),
+        ("ipywidgets", WIDGETS),
+        ("ipycanvas", {"digit_widgets"}),
+        ("joblib", {"clinic", "sweep"}),
+        ("distributed", {"sweep"}),
+    ],
+)
 def test_drawing_widgets_and_parallel_work_are_imported_in_their_modules_only(package, users):
     assert {module for module in TREES if package in imported(module)} <= users
 
@@ -200,8 +207,11 @@ def test_every_parameter_and_return_value_has_a_type(module):
     for function in functions_of(TREES[module]):
         arguments = function.args
         parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        missing += [f"{function.name}({parameter.arg})" for parameter in parameters
-                    if parameter and not parameter.annotation and parameter.arg not in ("self", "cls")]
+        missing += [
+            f"{function.name}({parameter.arg})"
+            for parameter in parameters
+            if parameter and not parameter.annotation and parameter.arg not in ("self", "cls")
+        ]
         missing += [f"{function.name} →"] * (function.returns is None and function.name != "__init__")
     assert missing == []
 

@@ -1,4 +1,5 @@
 """Keep trained runs in files and find them again."""
+
 import dataclasses
 import os
 import pickle
@@ -12,7 +13,7 @@ from scipy.stats import t
 
 from mnist_helpers import runs, training
 from mnist_helpers.data import make_loader
-from mnist_helpers.ledger import last_epochs, load_ledger, select
+from mnist_helpers.labs.ledger import last_epochs, load_ledger, select
 from mnist_helpers.predictions import predict
 from mnist_helpers.runs import SHIPPED, load_or_train, load_run, read_run, runs_dir, save_run, train_run
 from mnist_helpers.training import evaluate
@@ -56,8 +57,11 @@ def test_a_loaded_run_predicts_as_before(path, trained, small):
 
 def test_a_loaded_run_has_the_dropout_rate_it_was_trained_with(tmp_path, small):
     run = train_run(small, dropout=0.4, epochs=1, progress=False)
-    rates = [layer.p for layer in load_run(save_run(tmp_path / "run.pt", run, small), small).model.modules()
-             if isinstance(layer, torch.nn.Dropout)]
+    rates = [
+        layer.p
+        for layer in load_run(save_run(tmp_path / "run.pt", run, small), small).model.modules()
+        if isinstance(layer, torch.nn.Dropout)
+    ]
     assert rates == [0.4, 0.4]
 
 
@@ -108,19 +112,24 @@ def test_a_missing_file_is_refused_with_where_runs_come_from(tmp_path, small):
     assert "Lesson 03" in complaint(tmp_path / "nothing.pt", small, FileNotFoundError)
 
 
-@pytest.mark.parametrize("damage", [
-    lambda content: content[:-100],
-    lambda content: content[: len(content) // 2],
-    lambda content: b"",
-    lambda content: b"epoch,loss\n1,0.5\n",
-], ids=["truncated", "half", "empty", "text"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-100],
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"epoch,loss\n1,0.5\n",
+    ],
+    ids=["truncated", "half", "empty", "text"],
+)
 def test_a_damaged_file_is_refused_with_what_to_do(path, small, damage):
     path.write_bytes(damage(path.read_bytes()))
     assert "Delete it and train again" in complaint(path, small)
 
 
-@pytest.mark.parametrize("dump", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, 2))],
-                         ids=["torch", "pickle"])
+@pytest.mark.parametrize(
+    "dump", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, 2))], ids=["torch", "pickle"]
+)
 def test_a_file_with_code_in_it_is_refused_and_does_not_run(tmp_path, small, dump):
     trap = tmp_path / "the code ran"
     code = type("Code", (), {"__reduce__": lambda self: (os.mkdir, (str(trap),))})
@@ -129,18 +138,25 @@ def test_a_file_with_code_in_it_is_refused_and_does_not_run(tmp_path, small, dum
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("content", [{"weights": {}}, {"format": "another 1"}, [1, 2], torch.zeros(3)],
-                         ids=["no mark", "another mark", "a list", "a tensor"])
+@pytest.mark.parametrize(
+    "content",
+    [{"weights": {}}, {"format": "another 1"}, [1, 2], torch.zeros(3)],
+    ids=["no mark", "another mark", "a list", "a tensor"],
+)
 def test_a_torch_file_that_is_no_run_is_refused(tmp_path, small, content):
     torch.save(content, tmp_path / "run.pt")
     assert "holds no run" in complaint(tmp_path / "run.pt", small)
 
 
-@pytest.mark.parametrize("change", [
-    lambda weights: weights | {"layers.1.weight": torch.zeros(100, 784)},
-    lambda weights: {name: tensor for name, tensor in weights.items() if name != "layers.7.bias"},
-    lambda weights: weights | {"layers.9.weight": torch.zeros(1)},
-], ids=["another size", "one too few", "one too many"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda weights: weights | {"layers.1.weight": torch.zeros(100, 784)},
+        lambda weights: {name: tensor for name, tensor in weights.items() if name != "layers.7.bias"},
+        lambda weights: weights | {"layers.9.weight": torch.zeros(1)},
+    ],
+    ids=["another size", "one too few", "one too many"],
+)
 def test_the_weights_of_another_network_are_refused(path, small, change):
     content = torch.load(path, weights_only=True)
     torch.save(content | {"weights": change(content["weights"])}, path)
@@ -267,8 +283,6 @@ def test_a_saved_run_that_was_stopped_is_trained_anew(own_runs, small, capsys):
     assert "not complete" in capsys.readouterr().out
 
 
-
-
 # ---------------------------------------------------------------- the run that comes with the package
 
 
@@ -321,8 +335,10 @@ def test_a_setting_that_there_is_not_is_refused_where_a_run_is_stored_too(own_ru
 @pytest.mark.parametrize("part", ["weights", "history", "settings", "versions", "data"])
 def test_an_incomplete_file_is_refused(path, small, part):
     content = torch.load(path, weights_only=True)
-    for broken in ({name: value for name, value in content.items() if name != part},
-                   content | {part: {}} if part in ("history", "settings", "data") else {"format": runs.FORMAT}):
+    for broken in (
+        {name: value for name, value in content.items() if name != part},
+        content | {part: {}} if part in ("history", "settings", "data") else {"format": runs.FORMAT},
+    ):
         torch.save(broken, path)
         with pytest.raises(ValueError, match=f"incomplete: .*{part}.*train again"):
             load_run(path, small)

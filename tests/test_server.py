@@ -1,4 +1,5 @@
 """The server extension that lets large photos through."""
+
 import json
 import subprocess
 import sys
@@ -20,8 +21,10 @@ def loaded(folder, settings):
 
 
 @pytest.mark.parametrize("folder", [ROOT, ROOT / "notebooks"], ids=["repository", "notebooks"])
-@pytest.mark.parametrize("before, after", [({}, 2**27), ({"websocket_max_message_size": 5}, 2**27),
-                                           ({"websocket_max_message_size": 2**30}, 2**30)])
+@pytest.mark.parametrize(
+    "before, after",
+    [({}, 2**27), ({"websocket_max_message_size": 5}, 2**27), ({"websocket_max_message_size": 2**30}, 2**30)],
+)
 def test_messages_of_128_mb_pass_and_a_larger_limit_stays(folder, before, after):
     assert loaded(folder, before) == {"websocket_max_message_size": after}
 

@@ -1,4 +1,5 @@
 """What the comparison of stored outputs finds, and what it lets pass."""
+
 import inspect
 import re
 import subprocess
@@ -22,10 +23,20 @@ TRAINED = ["holds:the_loss_turns_and_rises"]
 STEP = ["holds:one_step_lowers_the_loss"]
 
 
-@pytest.mark.parametrize("stored, new", [
-    ("(32, 784)", "(32, 785)"), ("ln 10 = 2.303", "ln 10 = 2.304"), ("1,500 batches", "1,501 batches"),
-    ("sum: -1", "sum: 1"), ("equal? True", "equal? False"), ("a\nb", "a"), ("a", "a\nb"), ("a", ""), ("", "a"),
-])
+@pytest.mark.parametrize(
+    "stored, new",
+    [
+        ("(32, 784)", "(32, 785)"),
+        ("ln 10 = 2.303", "ln 10 = 2.304"),
+        ("1,500 batches", "1,501 batches"),
+        ("sum: -1", "sum: 1"),
+        ("equal? True", "equal? False"),
+        ("a\nb", "a"),
+        ("a", "a\nb"),
+        ("a", ""),
+        ("", "a"),
+    ],
+)
 def test_without_a_tag_any_change_is_found(stored, new):
     assert differences(stored, stored) == []
     assert len(differences(stored, new)) == 1
@@ -39,9 +50,10 @@ def test_after_training_what_the_lesson_says_decides():
         assert "no longer holds (the_loss_turns_and_rises)" in found
 
 
-@pytest.mark.parametrize("change", [
-    ("dropout 0.2", "dropout 0.3"), ("seed 1", "seed 2"), ("1,000 images", "1,001 images"), (": loss", ": cost"),
-])
+@pytest.mark.parametrize(
+    "change",
+    [("dropout 0.2", "dropout 0.3"), ("seed 1", "seed 2"), ("1,000 images", "1,001 images"), (": loss", ": cost")],
+)
 def test_after_training_settings_and_words_must_be_the_same(change):
     stored = "dropout 0.2, seed 1, 1,000 images: loss before 2.31, after 2.25"
     assert differences(stored, stored.replace("2.25", "2.26"), STEP) == []
@@ -50,18 +62,25 @@ def test_after_training_settings_and_words_must_be_the_same(change):
 
 def test_the_number_of_different_answers_may_change():
     stored = "1, wide. Plain softmax: 7 with probability 0.72. mean 0.54 for 7; answers: 67 times 7, 33 times 9."
-    assert differences(stored, stored.replace(", 33 times 9", ", 22 times 9, 11 times 1"),
-                       ["holds:a_wide_one_is_misread"]) == []
+    assert (
+        differences(stored, stored.replace(", 33 times 9", ", 22 times 9, 11 times 1"), ["holds:a_wide_one_is_misread"])
+        == []
+    )
 
 
-@pytest.mark.parametrize("stored, new", [
-    ("epoch 10/10: 100%|████| 15000/15000 [00:44<00:00, 339.25 steps/s]\nend", "end"),
-    ("Took the run 'recipe' that comes with the package.", "Training the run 'recipe' now (there is no file)."),
-    ("one pass over 48,000 images: 4.77 s", "one pass over 48,000 images: 9.12 s"),
-    ("30 times as long", "17 times as long"),
-    ("<Figure size 900x400 with 1 Axes>", "<Figure size 450x200 with 1 Axes>"),
-    ("<Thing at 0x7f3a>", "<Thing at 0x11bc>"), ("torch 2.6.0+cpu", "torch 2.9.1"), ("a  1\nb 10", "a 1\nb  10"),
-])
+@pytest.mark.parametrize(
+    "stored, new",
+    [
+        ("epoch 10/10: 100%|████| 15000/15000 [00:44<00:00, 339.25 steps/s]\nend", "end"),
+        ("Took the run 'recipe' that comes with the package.", "Training the run 'recipe' now (there is no file)."),
+        ("one pass over 48,000 images: 4.77 s", "one pass over 48,000 images: 9.12 s"),
+        ("30 times as long", "17 times as long"),
+        ("<Figure size 900x400 with 1 Axes>", "<Figure size 450x200 with 1 Axes>"),
+        ("<Thing at 0x7f3a>", "<Thing at 0x11bc>"),
+        ("torch 2.6.0+cpu", "torch 2.9.1"),
+        ("a  1\nb 10", "a 1\nb  10"),
+    ],
+)
 def test_what_differs_in_every_run_is_not_compared(stored, new):
     assert differences(stored, new) == []
 
@@ -89,14 +108,20 @@ def test_what_the_lessons_say_holds_of_what_is_stored(lesson, name, text):
 @pytest.mark.parametrize("lesson, name, text", list(holding()))
 def test_no_finding_holds_of_just_any_numbers(lesson, name, text):
     """Other numbers in the same words are found, and so is an empty output."""
-    others = [re.sub(r"\d+\.\d+", "0.0", text), re.sub(r"\d+\.\d+", "0.5", text), 
-              re.sub(r"\d+", lambda number: str(2 * int(number[0]) + 1), text)]
+    others = [
+        re.sub(r"\d+\.\d+", "0.0", text),
+        re.sub(r"\d+\.\d+", "0.5", text),
+        re.sub(r"\d+", lambda number: str(2 * int(number[0]) + 1), text),
+    ]
     assert any(broken(name, other) for other in others) and broken(name, "")
 
 
 def test_every_finding_has_its_cell():
-    functions = {name for name, function in inspect.getmembers(findings, inspect.isfunction)
-                 if function.__module__ == "findings" and list(inspect.signature(function).parameters) == ["text"]}
+    functions = {
+        name
+        for name, function in inspect.getmembers(findings, inspect.isfunction)
+        if function.__module__ == "findings" and list(inspect.signature(function).parameters) == ["text"]
+    }
     assert functions == {name for _, name, _ in holding()}
 
 
@@ -151,8 +176,20 @@ def test_pytest_compares_what_a_notebook_stores(tmp_path):
     cells = [new_code_cell(f"print({number})", outputs=[stream(f"{number}\n")], execution_count=1) for number in (1, 2)]
     cells[1].outputs[0].text = "3\n"
     nbformat.write(new_notebook(cells=cells), tmp_path / "lesson.ipynb")
-    command = [sys.executable, "-m", "pytest", "--color=no", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml",
-               "--rootdir", ROOT, ROOT / "notebooks" / "conftest.py", tmp_path / "lesson.ipynb"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--color=no",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        ROOT / "pyproject.toml",
+        "--rootdir",
+        ROOT,
+        ROOT / "notebooks" / "conftest.py",
+        tmp_path / "lesson.ipynb",
+    ]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr
     assert "Cell 1: Cell outputs differ" in done.stdout and "stored: 3" in done.stdout

@@ -1,4 +1,5 @@
 """The runs of the ledger and the command that trains them."""
+
 import contextlib
 import dataclasses
 import itertools
@@ -20,10 +21,12 @@ import torch
 
 from mnist_helpers import runs, sweep, training
 from mnist_helpers.data import make_loader
-from mnist_helpers.ledger import COLUMNS, gather, read_table
+from mnist_helpers.labs.ledger import COLUMNS, gather, read_table
+from mnist_helpers.labs.sweep.__main__ import main
+from mnist_helpers.labs.sweep.grid import Setting
+from mnist_helpers.labs.sweep.work import RunFailedError, train_setting
 from mnist_helpers.model import count_parameters
 from mnist_helpers.predictions import predict
-from mnist_helpers.sweep import RunFailedError, Setting, main, train_setting
 from mnist_helpers.training import DivergedError, evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,9 +144,11 @@ def received(monkeypatch, data, **changes):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("change", [
-    {"dropout": 0.0}, {"dropout": 0.7}, {"weight_decay": 0.0}, {"optimizer": "AdamW"}, {"pixels": "standardized"},
-], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [{"dropout": 0.0}, {"dropout": 0.7}, {"weight_decay": 0.0}, {"optimizer": "AdamW"}, {"pixels": "standardized"}],
+    ids=str,
+)
 def test_runs_of_one_seed_differ_in_nothing_but_the_setting(monkeypatch, sample, change, seed):
     recipe, other = (received(monkeypatch, sample, seed=seed, **what) for what in ({}, change))
     assert torch.equal(recipe.weights, other.weights)
@@ -242,8 +247,10 @@ def test_all_images_are_standardized_alike(small, part):
 
 
 def test_the_pixels_and_the_optimizer_of_a_setting_are_used(small):
-    losses = [train_setting(Setting(train_size=300, epochs=1, weight_decay=0.1, **change), small)["valid_loss"][0]
-              for change in ({}, {"pixels": "standardized"}, {"optimizer": "AdamW"}, {"network": "wide"})]
+    losses = [
+        train_setting(Setting(train_size=300, epochs=1, weight_decay=0.1, **change), small)["valid_loss"][0]
+        for change in ({}, {"pixels": "standardized"}, {"optimizer": "AdamW"}, {"network": "wide"})
+    ]
     assert len(set(losses)) == 4
 
 
@@ -274,16 +281,22 @@ def test_a_sweep_writes_one_file_a_run(folder, sample):
     sweep.sweep(QUICK, folder, root="sample", jobs=1)
     assert finished(folder) == names(QUICK)
     for setting in QUICK:
-        pd.testing.assert_frame_equal(without_seconds(read_table(folder / setting.name)),
-                                      without_seconds(train_setting(setting, sample)), check_dtype=False, rtol=1e-5)
+        pd.testing.assert_frame_equal(
+            without_seconds(read_table(folder / setting.name)),
+            without_seconds(train_setting(setting, sample)),
+            check_dtype=False,
+            rtol=1e-5,
+        )
 
 
 def test_a_sweep_shows_how_far_it_is_and_the_time_left(folder, capsys):
     sweep.sweep(QUICK[:2], folder, root="sample", jobs=1)
     sweep.sweep(QUICK, folder, root="sample", jobs=1)
     output = capsys.readouterr()
-    assert f"MNIST sample: 3,000 training, 1,000 validation and 1,000 test images (asked for)\n2 of 3 runs are in " \
-           f"{folder}, 1 to train." in output.out
+    assert (
+        f"MNIST sample: 3,000 training, 1,000 validation and 1,000 test images (asked for)\n2 of 3 runs are in "
+        f"{folder}, 1 to train." in output.out
+    )
     assert "  0.0 %" in output.err and "100.0 %" in output.err and "so far, about 00:00 left" in output.err
 
 
@@ -291,8 +304,9 @@ def test_a_sweep_trains_what_is_missing_and_nothing_else(folder, monkeypatch):
     sweep.sweep(QUICK, folder, root="sample", jobs=1)
     (folder / QUICK[1].name).unlink()
     trained = []
-    monkeypatch.setattr(sweep, "train_setting",
-                        lambda setting, data: trained.append(setting) or train_setting(setting, data))
+    monkeypatch.setattr(
+        sweep, "train_setting", lambda setting, data: trained.append(setting) or train_setting(setting, data)
+    )
     sweep.sweep(QUICK, folder, root="sample", jobs=1)
     sweep.sweep(QUICK, folder, root="sample", jobs=1)
     assert trained == [QUICK[1]] and finished(folder) == names(QUICK)
@@ -394,12 +408,16 @@ def test_the_command_trains_some_seeds_only(monkeypatch, tmp_path):
     assert asked == [setting for setting in sweep.grid() if setting.seed in (0, 1)]
 
 
-@pytest.mark.parametrize("options, message", [
-    (["--train-sizes", "700"], "invalid choice: 700 (choose from"),
-    (["--seeds", "0"], "invalid choice: 0 (choose from"),
-    (["--seeds", "11"], "invalid choice: 11 (choose from"),
-    (["--jobs", "two"], "invalid int value: 'two'"),
-], ids=" ".join)
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--train-sizes", "700"], "invalid choice: 700 (choose from"),
+        (["--seeds", "0"], "invalid choice: 0 (choose from"),
+        (["--seeds", "11"], "invalid choice: 11 (choose from"),
+        (["--jobs", "two"], "invalid int value: 'two'"),
+    ],
+    ids=" ".join,
+)
 def test_the_command_refuses_values_that_cannot_be(capsys, options, message):
     with pytest.raises(SystemExit) as caught:
         main(options)
@@ -454,9 +472,14 @@ def command(folder, *options, epochs=10):
     """The command in processes of its own, on the sample and with few short runs; none of them outlives the block."""
     options = [*options, "--folder", str(folder), "--ledger", str(folder / "ledger.csv.gz")]
     process = subprocess.Popen(
-        [sys.executable, "-c", COMMAND.format(options=options, epochs=epochs)], cwd=ROOT, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # who started the tests may ignore Ctrl+C
+        [sys.executable, "-c", COMMAND.format(options=options, epochs=epochs)],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # who started the tests may ignore Ctrl+C
     try:
         yield process
     finally:
@@ -516,15 +539,41 @@ def cluster(tmp_path):
 
     def start(*arguments):
         log = open(tmp_path / f"{len(processes)}.log", "wb")
-        processes.append(subprocess.Popen([sys.executable, "-m", *arguments, "--host", "127.0.0.1", "--no-dashboard",
-                                           "--scheduler-file", str(note)], cwd=ROOT, stdout=log, stderr=log))
+        processes.append(
+            subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    *arguments,
+                    "--host",
+                    "127.0.0.1",
+                    "--no-dashboard",
+                    "--scheduler-file",
+                    str(note),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+        )
         log.close()
         return processes[-1]
 
     try:
         start("distributed.cli.dask_scheduler", "--port", "0")
-        workers = {name: start("distributed.cli.dask_worker", "--nthreads", "1", "--no-nanny", "--name", name,
-                               "--local-directory", str(tmp_path)) for name in ("first", "second")}
+        workers = {
+            name: start(
+                "distributed.cli.dask_worker",
+                "--nthreads",
+                "1",
+                "--no-nanny",
+                "--name",
+                name,
+                "--local-directory",
+                str(tmp_path),
+            )
+            for name in ("first", "second")
+        }
         wait_for(note.exists)
         yield json.loads(note.read_text())["address"], workers
     finally:
@@ -563,10 +612,14 @@ def closed_port():
         return server.getsockname()[1]
 
 
-@pytest.mark.parametrize("address, message", [
-    (f"tcp://127.0.0.1:{closed_port()}", "no Dask scheduler answered at tcp://127.0.0.1:"),
-    ("phone://127.0.0.1:1", "phone"),
-], ids=["nobody listens", "unknown scheme"])
+@pytest.mark.parametrize(
+    "address, message",
+    [
+        (f"tcp://127.0.0.1:{closed_port()}", "no Dask scheduler answered at tcp://127.0.0.1:"),
+        ("phone://127.0.0.1:1", "phone"),
+    ],
+    ids=["nobody listens", "unknown scheme"],
+)
 def test_an_address_without_a_scheduler_is_given_up(folder, monkeypatch, capsys, address, message):
     monkeypatch.setattr(sweep, "PATIENCE", 1)
     monkeypatch.setattr(sweep, "grid", lambda: [dataclasses.replace(QUICK[0], train_size=500)])

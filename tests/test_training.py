@@ -1,4 +1,5 @@
 """Steps, epochs and the history of a training run."""
+
 import contextlib
 import copy
 import math
@@ -120,8 +121,11 @@ def uneven_dataset(model):
     return TensorDataset(images, labels)
 
 
-@pytest.mark.parametrize("measure", [evaluate, lambda model, loader: train_epoch(model, loader, sgd(model, lr=0))],
-                         ids=["evaluate", "train_epoch"])
+@pytest.mark.parametrize(
+    "measure",
+    [evaluate, lambda model, loader: train_epoch(model, loader, sgd(model, lr=0))],
+    ids=["evaluate", "train_epoch"],
+)
 def test_each_example_weighs_the_same_in_a_ragged_last_batch(still_model, measure):
     dataset = uneven_dataset(still_model)
     whole, ragged = (measure(still_model, make_loader(dataset, size)) for size in (33, 32))
@@ -154,8 +158,9 @@ def test_the_running_values_are_taken_while_the_weights_move(still_model, small)
     assert evaluate(still_model, loader).loss < running < before
 
 
-@pytest.mark.parametrize("measure", [evaluate, lambda model, loader: train_epoch(model, loader, sgd(model))],
-                         ids=["evaluate", "train_epoch"])
+@pytest.mark.parametrize(
+    "measure", [evaluate, lambda model, loader: train_epoch(model, loader, sgd(model))], ids=["evaluate", "train_epoch"]
+)
 def test_a_loader_without_batches_is_refused(model, measure):
     with pytest.raises(ValueError, match="empty"):
         measure(model, [])
@@ -167,10 +172,11 @@ def failing_batches(batch):
 
 
 @pytest.mark.parametrize("modes", [(True, True), (False, False), (True, False), (False, True)])
-@pytest.mark.parametrize("run", [
-    lambda model, batch: evaluate(model, [batch]),
-    lambda model, batch: predict(model, TensorDataset(*batch)),
-], ids=["evaluate", "predict"])
+@pytest.mark.parametrize(
+    "run",
+    [lambda model, batch: evaluate(model, [batch]), lambda model, batch: predict(model, TensorDataset(*batch))],
+    ids=["evaluate", "predict"],
+)
 def test_each_layer_comes_back_in_the_mode_it_was_in(model, batch, run, modes):
     whole, dropout = modes
     model.train(whole).layers[3].train(dropout)
@@ -245,11 +251,15 @@ def test_another_seed_gives_another_run(small):
     assert not history.equals(other_history)
 
 
-@pytest.mark.parametrize("optimizer", [
-    lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True),
-    lambda parameters: torch.optim.RMSprop(parameters, lr=0.001),
-    lambda parameters: torch.optim.AdamW(parameters, lr=0.001),
-], ids=["SGD", "RMSprop", "AdamW"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda parameters: torch.optim.SGD(parameters, lr=0.05, momentum=0.9, nesterov=True),
+        lambda parameters: torch.optim.RMSprop(parameters, lr=0.001),
+        lambda parameters: torch.optim.AdamW(parameters, lr=0.001),
+    ],
+    ids=["SGD", "RMSprop", "AdamW"],
+)
 def test_fit_trains_any_module_with_any_optimizer(loaders, optimizer):
     set_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 5, stride=3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(10))
@@ -327,17 +337,22 @@ def test_an_interrupt_in_a_callback_returns_the_completed_epochs(model, loaders,
 
 def interrupted_in(pass_number, batch):
     """Passes of three batches; in the pass of that number an interrupt comes after the first batch."""
+
     def batches(number):
         yield batch
         if number == pass_number:
             raise KeyboardInterrupt
         yield batch
         yield batch
+
     return passes(batches)
 
 
-@pytest.mark.parametrize("pass_number, completed", [(1, 0), (2, 0), (3, 1), (4, 1)],
-                         ids=["training 1", "measuring 1", "training 2", "measuring 2"])
+@pytest.mark.parametrize(
+    "pass_number, completed",
+    [(1, 0), (2, 0), (3, 1), (4, 1)],
+    ids=["training 1", "measuring 1", "training 2", "measuring 2"],
+)
 def test_an_interrupt_within_an_epoch_returns_the_epochs_before_it(model, batch, capsys, pass_number, completed):
     history = fit(model, sgd(model), interrupted_in(pass_number, batch), [batch], epochs=5, progress=False)
     assert {len(values) for values in vars(history).values()} == {completed}
@@ -462,8 +477,9 @@ def test_a_notebook_shows_a_history_as_a_table(history):
 # ---------------------------------------------------------------- seeds, devices, denormals
 
 
-@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: torch.rand(1).item()],
-                         ids=["python", "numpy", "torch"])
+@pytest.mark.parametrize(
+    "draw", [random.random, np.random.rand, lambda: torch.rand(1).item()], ids=["python", "numpy", "torch"]
+)
 def test_set_seed_repeats_the_random_numbers(draw):
     set_seed(7)
     first = [draw() for _ in range(3)]
@@ -473,9 +489,9 @@ def test_set_seed_repeats_the_random_numbers(draw):
     assert [draw() for _ in range(3)] != first
 
 
-@pytest.mark.parametrize("cuda, mps, expected", [
-    (True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu"),
-])
+@pytest.mark.parametrize(
+    "cuda, mps, expected", [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
+)
 def test_pick_device_prefers_cuda_to_mps_to_the_processor(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
@@ -497,8 +513,10 @@ def other_settings():
 
 
 def test_importing_the_package_changes_no_setting_of_pytorch():
-    code = ("import torch; before = torch.get_num_threads(); import mnist_helpers, mnist_helpers.widgets; "
-            "print(torch.get_num_threads() == before, (torch.tensor([1e-38]) * 0.1).item() > 0)")
+    code = (
+        "import torch; before = torch.get_num_threads(); import mnist_helpers, mnist_helpers.widgets; "
+        "print(torch.get_num_threads() == before, (torch.tensor([1e-38]) * 0.1).item() > 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "True True\n"
 
@@ -520,8 +538,15 @@ def test_fit_sets_threads_and_denormals_for_itself_only(model, loaders, other_se
 
 def test_fit_takes_more_threads_where_asked(model, loaders):
     seen = []
-    fit(model, sgd(model), *loaders, epochs=1, on_epoch_end=lambda _: seen.append(torch.get_num_threads()), threads=2,
-        progress=False)
+    fit(
+        model,
+        sgd(model),
+        *loaders,
+        epochs=1,
+        on_epoch_end=lambda _: seen.append(torch.get_num_threads()),
+        threads=2,
+        progress=False,
+    )
     assert seen == [2]
 
 
@@ -538,12 +563,16 @@ def trained_weights(small, look=lambda model, loader, dataset: None):
     return weights_of(model)
 
 
-@pytest.mark.parametrize("look", [
-    lambda model, loader, dataset: predict(model, dataset),
-    lambda model, loader, dataset: evaluate(model, make_loader(dataset, 100)),
-    lambda model, loader, dataset: evaluate(model, loader),
-    lambda model, loader, dataset: list(make_loader(dataset, 32)),
-], ids=["predict", "evaluate", "evaluate the training loader", "read a loader"])
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda model, loader, dataset: predict(model, dataset),
+        lambda model, loader, dataset: evaluate(model, make_loader(dataset, 100)),
+        lambda model, loader, dataset: evaluate(model, loader),
+        lambda model, loader, dataset: list(make_loader(dataset, 32)),
+    ],
+    ids=["predict", "evaluate", "evaluate the training loader", "read a loader"],
+)
 def test_looking_does_not_change_the_run(small, look):
     assert torch.equal(trained_weights(small, look), trained_weights(small))
 

@@ -1,4 +1,5 @@
 """Controls → picture and words: the panels are moved as a reader would move them, and their figures read back."""
+
 import asyncio
 import copy
 import dataclasses
@@ -25,25 +26,17 @@ from torch.utils.data import TensorDataset
 
 from mnist_helpers import runs, training, widgets
 from mnist_helpers.data import make_loader
+from mnist_helpers.labs.sweep.grid import Setting
+from mnist_helpers.labs.sweep.work import train_setting
+from mnist_helpers.live import Curve, train_live
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.plots import COLORS
 from mnist_helpers.runs import train_run
-from mnist_helpers.sweep import Setting, train_setting
 from mnist_helpers.training import History, Metrics, evaluate, set_seed
-from mnist_helpers.widgets import (
-    Curve,
-    LivePanel,
-    LivePicture,
-    Panel,
-    TrainingLab,
-    curve_reader,
-    digit_browser,
-    dropout_draws,
-    dropout_microscope,
-    prediction_explorer,
-    train_by_steps,
-    training_lab,
-)
+from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+from mnist_helpers.widgets.network import curve_reader, dropout_draws, dropout_microscope
+from mnist_helpers.widgets.panel import LivePanel, LivePicture, Panel
+from mnist_helpers.widgets.training import TrainingLab, training_lab
 
 
 def pixels_of(png):
@@ -287,12 +280,24 @@ def walk(make):
             start, (first, *_, last) = control.value, choices(control)
             for value in dict.fromkeys([first, last, start]):
                 control.value = value
-                steps.append(SimpleNamespace(control=name, value=value, problem=problem_of(panel),
-                                             picture=panel.picture.value, words=words_of(panel)))
+                steps.append(
+                    SimpleNamespace(
+                        control=name,
+                        value=value,
+                        problem=problem_of(panel),
+                        picture=panel.picture.value,
+                        words=words_of(panel),
+                    )
+                )
             control.value = start
     panel.still()._repr_png_()
-    return SimpleNamespace(panel=panel, steps=steps, places=[places_of(figure) for figure in figures],
-                           settings=(before, plt.rcParams.copy()), open_figures=plt.get_fignums())
+    return SimpleNamespace(
+        panel=panel,
+        steps=steps,
+        places=[places_of(figure) for figure in figures],
+        settings=(before, plt.rcParams.copy()),
+        open_figures=plt.get_fignums(),
+    )
 
 
 EACH_PANEL_THAT_TELLS = pytest.mark.parametrize("make", PANELS[:-1], indirect=True)  # a lab has to train first
@@ -644,12 +649,12 @@ def test_an_empty_dataset_has_nothing_for_the_microscope(network):
         dropout_microscope(network, EMPTY)
 
 
-# ---------------------------------------------------------------- train_by_steps
+# ---------------------------------------------------------------- train_live
 
 
 def steps(data, **changes):
     settings = {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 300, "seed": 0, "epochs": 1}
-    return train_by_steps(data, **{**settings, **changes})
+    return train_live(data, **{**settings, **changes})
 
 
 def train(data, **settings):
@@ -746,7 +751,7 @@ def test_more_images_than_there_are_are_refused(small):
 def short_runs():
     """Within a `with` block a lab's runs take 1 epoch, and it redraws and lets others have their turn at each step."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(widgets, "train_by_steps", partial(train_by_steps, epochs=1))
+        patch.setattr(widgets, "train_live", partial(train_live, epochs=1))
         patch.setattr(widgets, "time", SimpleNamespace(perf_counter=itertools.count(1).__next__))
         yield
 
@@ -768,7 +773,7 @@ def lab(few):
 def curve():
     """A run of 10 epochs as they should be."""
     settings = {"dropout": 0.2, "weight_decay": 0.0, "train_size": 300, "seed": 0}
-    metrics = [Metrics(2 * 0.7 ** epoch, 1 - 0.5 * 0.7 ** epoch) for epoch in range(11)]
+    metrics = [Metrics(2 * 0.7**epoch, 1 - 0.5 * 0.7**epoch) for epoch in range(11)]
     worse = [Metrics(each.loss + 0.2, each.accuracy - 0.05) for each in metrics]
     return Curve(settings, list(range(11)), metrics, worse)
 
@@ -878,7 +883,8 @@ def test_the_lines_are_the_runs_numbers_over_the_epochs(lab, curve):
     for ax, quantity in zip(lab.still().figure.axes, ("loss", "accuracy")):
         assert [line.get_xdata().tolist() for line in ax.lines] == [curve.epochs] * 2
         assert [list(line.get_ydata()) for line in ax.lines] == [
-            [getattr(point, quantity) for point in part] for part in (curve.train, curve.valid)]
+            [getattr(point, quantity) for point in part] for part in (curve.train, curve.valid)
+        ]
 
 
 def test_others_have_their_turn_while_the_network_trains(lab):
@@ -938,6 +944,7 @@ def test_start_during_a_run_begins_anew(lab):
 @pytest.fixture(scope="module")
 def stopped(few):
     """A lab whose only run was stopped. All tests share it."""
+
     async def stop(lab):
         lab.start_button.click()
         await under_way(lab)
@@ -1080,11 +1087,14 @@ def test_refused_settings_leave_the_controls_as_they_were(lab):
     assert lab.values == before
 
 
-@pytest.mark.parametrize("settings, message", [
-    ({"layers": 3}, "no control 'layers', only dropout, weight_decay, train_size, seed"),
-    ({"dropout": 1.0}, "dropout must be from 0.* to 0.9, got 1.0"),
-    ({"train_size": 161}, "train_size must be one of 160, got 161"),
-])
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"layers": 3}, "no control 'layers', only dropout, weight_decay, train_size, seed"),
+        ({"dropout": 1.0}, "dropout must be from 0.* to 0.9, got 1.0"),
+        ({"train_size": 161}, "train_size must be one of 160, got 161"),
+    ],
+)
 def test_settings_there_are_not_are_refused(lab, settings, message):
     with pytest.raises(ValueError, match=message):
         play(lab.train(**settings))
@@ -1098,8 +1108,9 @@ SIZE = (10.5, 3.1)
 
 def beginning(curve, points):
     """The curve as it was at its first points."""
-    return dataclasses.replace(curve, epochs=curve.epochs[:points], train=curve.train[:points],
-                               valid=curve.valid[:points])
+    return dataclasses.replace(
+        curve, epochs=curve.epochs[:points], train=curve.train[:points], valid=curve.valid[:points]
+    )
 
 
 def inked(png, color):
@@ -1174,7 +1185,9 @@ def test_the_images_are_the_weights_of_the_first_24_units_in_rows_of_6(reader, w
     assert picture.shape == (4 * 30, 6 * 30)
     for unit in range(24):
         top, left = 30 * (unit // 6) + 1, 30 * (unit % 6) + 1
-        np.testing.assert_array_equal(picture[top:top + 28, left:left + 28], weights[epoch - 1][unit].reshape(28, 28))
+        np.testing.assert_array_equal(
+            picture[top : top + 28, left : left + 28], weights[epoch - 1][unit].reshape(28, 28)
+        )
 
 
 def test_a_colour_means_the_same_weight_at_every_epoch(reader):
@@ -1320,7 +1333,7 @@ def test_no_predictions_at_all_cannot_be_explored(sure):
 @pytest.mark.parametrize("points", [1, 2, 10])
 def test_a_curve_has_as_many_points_an_epoch_as_asked_for(small, points):
     settings = {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 300, "seed": 0, "epochs": 2}
-    *_, curve = train_by_steps(small, **settings, points=points)
+    *_, curve = train_live(small, **settings, points=points)
     steps_of_an_epoch = 10
     assert curve.epochs == [step / steps_of_an_epoch for step in range(0, 21, steps_of_an_epoch // points)]
     assert len(curve.train) == len(curve.valid) == 2 * points + 1
@@ -1331,7 +1344,7 @@ def test_a_curve_has_as_many_points_an_epoch_as_asked_for(small, points):
 def test_a_run_by_steps_is_to_the_last_bit_the_sweeps(sample, dropout, seed):
     rows = train_setting(Setting(dropout, 1e-3, train_size=96, epochs=2, seed=seed), sample)
     data = sample.with_split(seed)
-    *_, curve = train_by_steps(data, dropout=dropout, weight_decay=1e-3, train_size=96, seed=seed, epochs=2, points=1)
+    *_, curve = train_live(data, dropout=dropout, weight_decay=1e-3, train_size=96, seed=seed, epochs=2, points=1)
     layers = [parameter for parameter in curve.model.parameters() if parameter.ndim == 2]
     for number, weights in enumerate(layers, start=1):
         assert weights.norm().item() == rows[f"weight_norm_{number}"].iloc[-1]

@@ -5,6 +5,7 @@ Usage: python tests/benchmarks/pad_latency.py     (on the sample)
 Single movements: from the browser's mouse event to the new picture in the page. Without a break: the mouse moves every
 16 ms for 3 s; from each new picture back to the oldest movement since the last one, and the pictures in a second.
 """
+
 import statistics
 import sys
 import tempfile

@@ -6,6 +6,7 @@ Each way runs in a process of its own, in turns. All train an epoch and then mea
 and the validation images. "train" is the training part alone. Two more ways take back one of the two settings each
 that `fit` makes for its own time (one thread, no denormals). With --busy another program keeps one core at work.
 """
+
 import argparse
 import json
 import statistics
@@ -113,8 +114,10 @@ def main() -> None:
     }
     for name, seconds in medians.items():
         accuracy = statistics.mean(row["accuracy"] for row in rows[name])
-        print(f"{name:25} train {seconds['train']:6.2f} s   whole epoch {seconds['epoch']:6.2f} s   "
-              f"(medians of {len(rows[name])} epochs, mean validation accuracy {accuracy:.2%})")
+        print(
+            f"{name:25} train {seconds['train']:6.2f} s   whole epoch {seconds['epoch']:6.2f} s   "
+            f"(medians of {len(rows[name])} epochs, mean validation accuracy {accuracy:.2%})"
+        )
     for key in ("train", "epoch"):
         print(f"textbook / helpers, {key}: {medians['textbook'][key] / medians['helpers'][key]:.1f}")
 

@@ -2,6 +2,7 @@
 
 Usage: python tests/benchmarks/widget_speed.py     (full MNIST where MNIST_DATA_DIR names it, else the sample)
 """
+
 import asyncio
 import itertools
 import statistics
@@ -10,10 +11,13 @@ import time
 import torch
 
 from mnist_helpers import load_mnist, predict, train_run
-from mnist_helpers.digit_widgets import change_lab, doubt_meter, drawing_pad, flip_lab
-from mnist_helpers.ledger import last_epochs, load_ledger, select
-from mnist_helpers.ledger_widgets import guess, ledger_explorer
-from mnist_helpers.widgets import curve_reader, digit_browser, dropout_microscope, prediction_explorer, training_lab
+from mnist_helpers.labs.ledger import last_epochs, load_ledger, select
+from mnist_helpers.widgets.clinic import change_explorer, doubt_meter, flip_explorer
+from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+from mnist_helpers.widgets.ledger import guess, ledger_explorer
+from mnist_helpers.widgets.network import curve_reader, dropout_microscope
+from mnist_helpers.widgets.pad import drawing_pad
+from mnist_helpers.widgets.training import training_lab
 
 
 def redraws(data):
@@ -32,12 +36,12 @@ def redraws(data):
         "explorer, images": (ledger_explorer(ledger, data), "train_size"),
         "drawing_pad": (drawing_pad(run.model), "example"),
         "doubt_meter": (doubt_meter(run.model, {"a test image": data.test[0][0]}), "rate"),
-        "change_lab": (change_lab(run.model, data.test), "angle"),
-        "flip_lab": (flip_lab(run.model, data.test), "steps"),
+        "change_explorer": (change_explorer(run.model, data.test), "angle"),
+        "flip_explorer": (flip_explorer(run.model, data.test), "steps"),
     }
     for name, (panel, control) in panels.items():
         slider, times = panel.controls[control], []
-        ends = slider.options[::len(slider.options) - 1] if hasattr(slider, "options") else (slider.min, slider.max)
+        ends = slider.options[:: len(slider.options) - 1] if hasattr(slider, "options") else (slider.min, slider.max)
         for end in itertools.islice(itertools.cycle(ends), 20):
             value = end[1] if isinstance(end, tuple) else end
             started = time.perf_counter()
@@ -56,8 +60,10 @@ async def live_training(data):
     started = time.perf_counter()
     await lab.train(dropout=0.2)
     gaps = [later - earlier for earlier, later in itertools.pairwise(pictures[1:])]
-    print(f"{size:,} images, 10 epochs: {time.perf_counter() - started:.1f} s, {len(gaps) / sum(gaps):.1f} redraws/s, "
-          f"longest pause {max(gaps):.2f} s")
+    print(
+        f"{size:,} images, 10 epochs: {time.perf_counter() - started:.1f} s, {len(gaps) / sum(gaps):.1f} redraws/s, "
+        f"longest pause {max(gaps):.2f} s"
+    )
     pictures.clear()
     started = time.perf_counter()
     lab.start()

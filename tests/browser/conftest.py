@@ -1,4 +1,5 @@
 """One JupyterLab server for all browser tests, a headless Chromium, and a lesson open in it."""
+
 import os
 import shutil
 from pathlib import Path
@@ -7,8 +8,13 @@ import pytest
 from lab_pages import Lesson, Server
 
 PROJECTOR = {"width": 1280, "height": 720}
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync"]
+CHROMIUM = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def missing(what):

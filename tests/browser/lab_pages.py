@@ -1,4 +1,5 @@
 """What the browser tests drive: a JupyterLab server on a copy of the notebooks, a lesson in it, a panel in that."""
+
 import html
 import json
 import os
@@ -28,18 +29,30 @@ class Server:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        places = {"HOME": folder, "JUPYTER_CONFIG_DIR": folder / "config", "JUPYTER_DATA_DIR": folder / "data",
-                  "JUPYTER_RUNTIME_DIR": folder / "runtime", "MNIST_RUNS_DIR": folder / "runs"}
-        settings = [f"--port={self.port}", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={TOKEN}",
-                    "--ServerApp.port_retries=0", "--LabApp.expose_app_in_browser=True"]
+        places = {
+            "HOME": folder,
+            "JUPYTER_CONFIG_DIR": folder / "config",
+            "JUPYTER_DATA_DIR": folder / "data",
+            "JUPYTER_RUNTIME_DIR": folder / "runtime",
+            "MNIST_RUNS_DIR": folder / "runs",
+        }
+        settings = [
+            f"--port={self.port}",
+            f"--ServerApp.root_dir={folder}",
+            f"--IdentityProvider.token={TOKEN}",
+            "--ServerApp.port_retries=0",
+            "--LabApp.expose_app_in_browser=True",
+        ]
         news = folder / "config/lab/user-settings/@jupyterlab/apputils-extension/notification.jupyterlab-settings"
         news.parent.mkdir(parents=True)
         news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
         self.log = open(folder / "server.log", "w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings], stdout=self.log,
-            stderr=subprocess.STDOUT, env={**os.environ, "MNIST_DATA_DIR": "sample",
-                                           **{name: str(place) for name, place in places.items()}})
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings],
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "MNIST_DATA_DIR": "sample", **{name: str(place) for name, place in places.items()}},
+        )
 
     def wait(self, seconds=60):
         for _ in range(4 * seconds):
@@ -51,8 +64,9 @@ class Server:
         pytest.fail("JupyterLab did not answer:\n" + (self.folder / "server.log").read_text())
 
     def ask(self, method, address):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{address}", method=method,
-                                         headers={"Authorization": f"token {TOKEN}"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}/{address}", method=method, headers={"Authorization": f"token {TOKEN}"}
+        )
         with urllib.request.urlopen(request, timeout=20) as answer:
             text = answer.read()
         return json.loads(text) if text else None
@@ -89,17 +103,21 @@ class Lesson:
     def wait_for_kernel(self):
         self.page.wait_for_function(
             "() => { const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;"
-            "        return kernel?.connectionStatus === 'connected' && kernel.status === 'idle'; }", timeout=60_000)
+            "        return kernel?.connectionStatus === 'connected' && kernel.status === 'idle'; }",
+            timeout=60_000,
+        )
 
     def command(self, name, arguments=None):
-        self.page.evaluate("([name, arguments_]) => { void jupyterapp.commands.execute(name, arguments_) }",
-                           [name, arguments or {}])
+        self.page.evaluate(
+            "([name, arguments_]) => { void jupyterapp.commands.execute(name, arguments_) }", [name, arguments or {}]
+        )
 
     def cells(self):
         """[execution count, whether it runs] of each code cell."""
         return self.page.evaluate(
             "() => jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code')"
-            ".map(cell => [cell.model.executionCount, cell.model.executionState])")
+            ".map(cell => [cell.model.executionCount, cell.model.executionState])"
+        )
 
     def run_all(self, seconds=300):
         self.command("notebook:clear-all-cell-outputs")
@@ -113,7 +131,7 @@ class Lesson:
         self.command("notebook:clear-all-cell-outputs")
         self.page.evaluate("number => { jupyterapp.shell.currentWidget.content.activeCellIndex = number }", number + 1)
         self.command("notebook:run-all-above")
-        self.wait_for_cells(slice(kinds[:number + 1].count("code")), seconds)
+        self.wait_for_cells(slice(kinds[: number + 1].count("code")), seconds)
 
     def wait_for_cells(self, part, seconds):
         """Wait until the code cells in this part of the lesson have run."""
@@ -126,7 +144,8 @@ class Lesson:
         """All outputs of all code cells."""
         return self.page.evaluate(
             "() => jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code')"
-            ".flatMap(cell => cell.model.outputs.toJSON())")
+            ".flatMap(cell => cell.model.outputs.toJSON())"
+        )
 
     def ask(self, expression, seconds=30):
         """The value of a Python expression in the lesson's kernel; it must be something that JSON can hold."""
@@ -136,7 +155,9 @@ class Lesson:
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
                 const future = kernel.requestExecute({{code: '', silent: true, user_expressions: {{answer: code}}}});
                 return (await ({IN_TIME})(future.done, {seconds})).content.user_expressions.answer;
-            }}""", code)
+            }}""",
+            code,
+        )
         assert answer["status"] == "ok", answer
         text = answer["data"]["text/plain"]
         return json.loads(eval(text))  # the repr of a Python string
@@ -148,13 +169,16 @@ class Lesson:
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
                 const future = kernel.requestExecute({{code, silent: true}});
                 return (await ({IN_TIME})(future.done, {seconds})).content;
-            }}""", code)
+            }}""",
+            code,
+        )
         assert answer["status"] == "ok", answer
 
     def cell_of(self, variable):
         """The number of the cell whose last line is the variable, so that its output is the panel."""
-        sources = self.page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets"
-                                     ".map(cell => cell.model.sharedModel.source)")
+        sources = self.page.evaluate(
+            "() => jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.sharedModel.source)"
+        )
         return next(number for number, source in enumerate(sources) if source.splitlines()[-1:] == [variable])
 
     def panel(self, variable):
@@ -163,7 +187,8 @@ class Lesson:
         self.page.evaluate(
             "async number => { const notebook = jupyterapp.shell.currentWidget.content;"
             f"  notebook.activeCellIndex = number; await ({IN_TIME})(notebook.scrollToItem(number, 'start'), 20) }}",
-            number)
+            number,
+        )
         panel = self.page.locator(f".jp-Cell[data-windowed-list-index='{number}'] .jp-OutputArea-output .widget-vbox")
         panel.first.wait_for(timeout=30_000)
         panel.locator("img").first.scroll_into_view_if_needed()
@@ -203,7 +228,8 @@ class PanelOnPage:
                 }} catch (error) {{ return `${{error}}: the next picture is on its way` }}
                 const digest = await crypto.subtle.digest('SHA-256', bytes);
                 return [...new Uint8Array(digest)].map(byte => byte.toString(16).padStart(2, '0')).join('');
-            }}""")
+            }}"""
+        )
 
     def picture_in_python(self):
         return self.lesson.ask(f"__import__('hashlib').sha256({self.variable}.picture.value).hexdigest()")

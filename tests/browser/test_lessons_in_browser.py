@@ -1,12 +1,20 @@
 """Every lesson in JupyterLab: Run All, then its sliders by mouse and by keyboard, at the size of a projector."""
+
 import re
 import time
 
 import pytest
 from lab_pages import SCREENSHOTS, PanelOnPage
 
-LESSONS = ["01_data_loading", "02_architecture", "03_training", "04_curves", "05_predictions",
-           "06_regularization_lab", "07_your_own_digits"]
+LESSONS = [
+    "01_data_loading",
+    "02_architecture",
+    "03_training",
+    "04_curves",
+    "05_predictions",
+    "06_regularization_lab",
+    "07_your_own_digits",
+]
 EACH_LESSON = pytest.mark.parametrize("lesson", LESSONS, indirect=True)
 
 
@@ -14,13 +22,24 @@ def in_lesson(name):
     return pytest.mark.parametrize("lesson", [name], indirect=True)
 
 
-PANELS = {"01_data_loading": "browser", "02_architecture": "microscope", "03_training": "lab", "04_curves": "reader",
-          "05_predictions": "explorer", "06_regularization_lab": "explorer", "07_your_own_digits": "changes"}
-SLIDERS = {"01_data_loading": ["position", "row", "column"], "02_architecture": ["digit", "dropout rate"],
-           "03_training": ["dropout rate", "weight decay", "seed"], "04_curves": ["epoch"],
-           "05_predictions": ["threshold"],
-           "06_regularization_lab": ["weight decay", "dropout rate", "images"],
-           "07_your_own_digits": ["right", "down", "angle", "scale"]}
+PANELS = {
+    "01_data_loading": "browser",
+    "02_architecture": "microscope",
+    "03_training": "lab",
+    "04_curves": "reader",
+    "05_predictions": "explorer",
+    "06_regularization_lab": "explorer",
+    "07_your_own_digits": "changes",
+}
+SLIDERS = {
+    "01_data_loading": ["position", "row", "column"],
+    "02_architecture": ["digit", "dropout rate"],
+    "03_training": ["dropout rate", "weight decay", "seed"],
+    "04_curves": ["epoch"],
+    "05_predictions": ["threshold"],
+    "06_regularization_lab": ["weight decay", "dropout rate", "images"],
+    "07_your_own_digits": ["right", "down", "angle", "scale"],
+}
 
 
 @EACH_LESSON
@@ -136,7 +155,8 @@ def test_two_panels_in_one_notebook_keep_their_own_state(lesson):
         """async () => { await jupyterapp.commands.execute('notebook:insert-cell-below');
             jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.setSource(
                 'other = digit_browser(data.valid)\\nother');
-            void jupyterapp.commands.execute('notebook:run-cell') }""")
+            void jupyterapp.commands.execute('notebook:run-cell') }"""
+    )
     until = time.time() + 30
     while not lesson.ask("'other' in globals()"):
         assert time.time() < until
@@ -203,7 +223,8 @@ def watch(panel):
     panel.node.locator("img").first.evaluate(
         """image => { window.changes = [];
             new MutationObserver(() => window.changes.push(performance.now()))
-                .observe(image, {attributes: true, attributeFilter: ['src']}); }""")
+                .observe(image, {attributes: true, attributeFilter: ['src']}); }"""
+    )
 
 
 def wait_for_words(panel, text, seconds=120):
@@ -285,7 +306,8 @@ def test_a_guess_by_keyboard_and_only_then_the_answer(lesson):
     before = panel.settle()
     number = panel.values()["guess"]
     assert f"Your guess: {number:g}" in before[1] and number == pytest.approx(
-        lesson.ask("recipe_guess.controls['guess'].min + 5 * recipe_guess.controls['guess'].step"))
+        lesson.ask("recipe_guess.controls['guess'].min + 5 * recipe_guess.controls['guess'].step")
+    )
     panel.node.get_by_role("button", name="This is my guess").focus()
     lesson.page.keyboard.press("Enter")
     wait_for_words(panel, "Measured:")
@@ -437,7 +459,8 @@ def test_the_dark_theme(lesson):
     panel.settle()
     lesson.screenshot("dark")
     colour, background = panel.node.locator(".widget-label:visible").first.evaluate(
-        "label => [getComputedStyle(label).color, getComputedStyle(document.body).backgroundColor]")
+        "label => [getComputedStyle(label).color, getComputedStyle(document.body).backgroundColor]"
+    )
     assert min(map(int, re.findall(r"\d+", colour)[:3])) > 150, f"dark text {colour} on {background}"
     lesson.command("apputils:change-theme", {"theme": "JupyterLab Light"})
     lesson.page.wait_for_selector("body[data-jp-theme-light=true]", state="attached")
@@ -469,8 +492,10 @@ MEASURE = """() => [...document.querySelectorAll('.slides > section > section')]
             right: Math.max(0, ...ends),
             images: images.map(image => image.getBoundingClientRect().width / image.naturalWidth)};
 })"""
-ALL_SLIDES = ".slides section, .slides section section, .fragment { display: block !important; " \
-             "visibility: visible !important; opacity: 1 !important }"
+ALL_SLIDES = (
+    ".slides section, .slides section section, .fragment { display: block !important; "
+    "visibility: visible !important; opacity: 1 !important }"
+)
 
 
 @EACH_LESSON
@@ -480,8 +505,11 @@ def test_every_slide_fits_the_projector(lesson, slides):
     measured = slides.evaluate(MEASURE)
     style.evaluate("style => style.remove()")
     assert len(measured) > 10
-    faults = [(each["slide"], each["start"], each) for each in measured
-              if each["bottom"] > 700 or each["right"] > 1265 or each["small"] or min(each["images"], default=1) < 0.96]
+    faults = [
+        (each["slide"], each["start"], each)
+        for each in measured
+        if each["bottom"] > 700 or each["right"] > 1265 or each["small"] or min(each["images"], default=1) < 0.96
+    ]
     assert faults == []
 
 
@@ -499,8 +527,9 @@ def test_the_slides_fill_other_screens(lesson, slides):
 @EACH_LESSON
 def test_the_slider_works_in_the_slides(lesson, slides):
     label = SLIDERS[lesson.name][0]
-    found = slides.locator("section.present > section.present .widget-vbox",
-                           has=slides.locator(".widget-label", has_text=label))
+    found = slides.locator(
+        "section.present > section.present .widget-vbox", has=slides.locator(".widget-label", has_text=label)
+    )
     for _ in range(150):
         if found.locator("img").count():
             break

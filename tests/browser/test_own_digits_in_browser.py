@@ -1,4 +1,5 @@
 """The drawing pad of lesson 7 in JupyterLab: mouse, finger and keys, undo and clear, photos by the file chooser."""
+
 import io
 import re
 
@@ -7,7 +8,7 @@ import pytest
 from lab_pages import SCREENSHOTS, PanelOnPage
 from PIL import Image
 
-from mnist_helpers.own_digits import CANVAS, draw_strokes, load_drawings
+from mnist_helpers.labs.own_digits import CANVAS, draw_strokes, load_drawings
 
 pytestmark = pytest.mark.parametrize("lesson", ["07_your_own_digits to pad"], indirect=True)
 INVITATION = "Draw a digit with mouse, pen or finger, choose an example, or upload a photo."
@@ -17,8 +18,10 @@ HAND = {name[0]: strokes for name, strokes in load_drawings().items() if name.en
 @pytest.fixture
 def pad(lesson):
     """The drawing pad, empty, with all steps on."""
-    lesson.tell("pad.controls['example'].value = ''\npad.clear()\npad.history.clear()\n"
-                "for step in ('invert', 'clean', 'crop', 'scale', 'center'): pad.controls[step].value = True")
+    lesson.tell(
+        "pad.controls['example'].value = ''\npad.clear()\npad.history.clear()\n"
+        "for step in ('invert', 'clean', 'crop', 'scale', 'center'): pad.controls[step].value = True"
+    )
     panel = lesson.panel("pad")
     assert panel.settle()[1] == INVITATION
     return panel
@@ -71,7 +74,8 @@ def ink_on_the_canvas(panel):
     return panel.node.locator("canvas").evaluate(
         "canvas => { const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;"
         " let dark = 0; for (let i = 0; i < data.length; i += 4) dark += data[i + 3] > 0 && data[i] < 128;"
-        " return dark }")
+        " return dark }"
+    )
 
 
 def test_digits_drawn_with_the_mouse_are_read(lesson, pad):
@@ -140,8 +144,10 @@ def test_a_finger_draws_as_well(lesson, pad):
     for stroke in HAND["7"]:
         for number, point in enumerate(stroke):
             x, y = on_page(pad, *point)
-            session.send("Input.dispatchTouchEvent", {"type": "touchMove" if number else "touchStart",
-                                                      "touchPoints": [{"x": x, "y": y}]})
+            session.send(
+                "Input.dispatchTouchEvent",
+                {"type": "touchMove" if number else "touchStart", "touchPoints": [{"x": x, "y": y}]},
+            )
         session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     assert answer(pad.settle()[1]) == "7"
     assert len(lesson.ask("pad.strokes")) == len(HAND["7"])
@@ -180,8 +186,12 @@ def test_all_of_it_by_keyboard(lesson, pad):
     assert answer(pad.settle()[1]) == "9"
     for _ in range(14):
         keyboard.press("Tab")
-        focused.append(pad.page.evaluate("document.activeElement.tagName + ' ' + (document.activeElement.textContent"
-                                         " || document.activeElement.type || '')").strip())
+        focused.append(
+            pad.page.evaluate(
+                "document.activeElement.tagName + ' ' + (document.activeElement.textContent"
+                " || document.activeElement.type || '')"
+            ).strip()
+        )
     assert {"CANVAS", "BUTTON Undo", "BUTTON Clear", "INPUT checkbox"} <= set(focused), focused
     box = pad.node.get_by_role("checkbox").nth(2)
     box.focus()

@@ -1,13 +1,15 @@
 """The ledger: a table of measured training runs, and what can be asked of it."""
+
 import zlib
 from pathlib import Path
 
 import pandas as pd
 from scipy.stats import t
 
-from mnist_helpers.files import complete_file
+from mnist_helpers.files import ASSETS, complete_file
+from mnist_helpers.predictions import Interval
 
-LEDGER = Path(__file__).with_name("ledger.csv.gz")
+LEDGER = ASSETS / "ledger.csv.gz"
 COLUMNS = {
     "dropout": "dropout rate after each hidden layer",
     "weight_decay": "weight_decay of the optimizer",
@@ -60,8 +62,9 @@ def read_table(path: Path) -> pd.DataFrame:
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}). Delete it and make it again") from error
     if list(table.columns) != list(COLUMNS):
-        raise ValueError(f"{path} holds no runs: a table of runs has the columns {list(COLUMNS)}, "
-                         f"got {list(table.columns)}")
+        raise ValueError(
+            f"{path} holds no runs: a table of runs has the columns {list(COLUMNS)}, got {list(table.columns)}"
+        )
     if table.empty or table.isna().any(axis=None):
         raise ValueError(f"{path} is damaged (values are missing). Delete it and make it again")
     return table
@@ -74,12 +77,18 @@ def gather(folder: Path) -> pd.DataFrame:
     """
     paths = sorted(Path(folder).glob("*.csv"))
     if not paths:
-        raise FileNotFoundError(f"there is no run in {folder}. python -m mnist_helpers.sweep trains them")
+        raise FileNotFoundError(f"there is no run in {folder}. python -m mnist_helpers.labs.sweep trains them")
     return pd.concat([read_table(path) for path in paths]).sort_values([*SETTINGS, "epoch"], ignore_index=True)
 
 
-RECIPE = {"dropout": 0.2, "weight_decay": 1e-4, "train_size": 48_000, "pixels": "scaled", "optimizer": "Adam",
-          "network": "MNISTNet"}
+RECIPE = {
+    "dropout": 0.2,
+    "weight_decay": 1e-4,
+    "train_size": 48_000,
+    "pixels": "scaled",
+    "optimizer": "Adam",
+    "network": "MNISTNet",
+}
 
 
 def load_ledger(path: str | Path = LEDGER) -> pd.DataFrame:
@@ -126,13 +135,13 @@ def paired_differences(runs: pd.DataFrame, column: str, first: dict, second: dic
     return (values - select(runs, **second).set_index("seed")[column]).dropna()
 
 
-def mean_interval(values: pd.Series | pd.DataFrame, confidence: float = 0.95) -> tuple:
-    """The mean over seeds and half the width of its interval, by Student's t distribution.
+def mean_interval(values: pd.Series | pd.DataFrame, confidence: float = 0.95) -> Interval:
+    """The mean over seeds and its interval, by Student's t distribution.
 
-    `values`: one for each seed, or a table with a row for each seed (then mean and half width of each column).
+    `values`: one for each seed, or a table with a row for each seed (then mean and half of each column).
     Raises ValueError for fewer than two seeds, as one alone says nothing about the spread, and for missing values.
     """
     if len(values) < 2 or values.isna().any(axis=None):
         raise ValueError(f"an interval needs a value for each of at least 2 seeds, got\n{values}")
     half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std() / len(values) ** 0.5
-    return values.mean(), half
+    return Interval(values.mean(), half)

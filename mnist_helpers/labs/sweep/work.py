@@ -1,10 +1,8 @@
-"""The runs of the ledger: which there are, and the command that trains them, `python -m mnist_helpers.sweep`."""
-import argparse
+"""Train and measure the runs of the ledger, on all cores or on a Dask cluster; what is finished is kept."""
+
 import dataclasses
-import sys
 import threading
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,75 +16,27 @@ from tqdm import tqdm
 
 from mnist_helpers.data import MNISTData, load_mnist
 from mnist_helpers.files import complete_file
-from mnist_helpers.ledger import gather, write_table
+from mnist_helpers.labs.ledger import write_table
+from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import expected_calibration_error, predict
-from mnist_helpers.runs import library_versions, runs_dir, train_run
+from mnist_helpers.runs import library_versions, train_run
 from mnist_helpers.training import quick_settings
 
-EPOCHS = {500: 100, 2_000: 60, 10_000: 40, 48_000: 10}  # by number of training images; lesson 06 shows why
-DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
-WEIGHT_DECAY = (0.0, 1e-5, 1e-4, 1e-3)
-CORNERS = ((0.0, 0.0), (0.2, 0.0), (0.0, 1e-4), (0.2, 1e-4))  # neither, dropout, weight decay, both: the recipe
-FAR = ((0.5, 1e-4), (0.7, 1e-4), (0.0, 1e-3), (0.2, 1e-3))    # too much of one of them
-MANY, SOME, FEW = 10, 5, 3  # seeds
 PATIENCE = 30  # seconds that a Dask scheduler may take to answer
 ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers belong to the process: two runs in it would share them
-tqdm.set_lock(threading.RLock())  # the default one uses a semaphore, which a stopped worker would leave behind
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting:
-    """All that tells one run of the ledger from another; what is not given is the recipe's."""
-
-    dropout: float = 0.2
-    weight_decay: float = 1e-4
-    train_size: int = 48_000
-    epochs: int = 10
-    pixels: str = "scaled"
-    optimizer: str = "Adam"
-    network: str = "MNISTNet"
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """The name of this run's file."""
-        return "-".join(str(value) for value in dataclasses.astuple(self)) + ".csv"
-
-    @property
-    def work(self) -> float:
-        """How long the run takes, roughly, in validation images of `MNISTNet`: for the estimate of the time left."""
-        images = 13 * self.train_size + 12_000  # a training image takes as long as 13 validation images
-        return self.epochs * images * (6 if self.network == "wide" else 1)
-
-
-def grid() -> list[Setting]:
-    """All runs of the ledger, those that the lessons talk about first."""
-    points = [(dropout, decay) for dropout in DROPOUT for decay in WEIGHT_DECAY]
-    rest = sorted(set(points) - {*CORNERS, *FAR}, key=lambda point: (point[1] != 1e-4, point))
-    return [
-        *settings(CORNERS, MANY),
-        *(Setting(pixels="standardized", seed=seed) for seed in range(MANY)),
-        *(Setting(optimizer="AdamW", seed=seed) for seed in range(MANY)),
-        *(Setting(optimizer="AdamW", weight_decay=decay, seed=seed) for decay in (1e-2, 1e-1) for seed in range(FEW)),
-        *settings(FAR, SOME),
-        *(Setting(dropout, 0.0, network="wide", seed=seed) for seed in range(FEW) for dropout in (0.0, 0.5)),
-        *(setting for point in rest for setting in settings([point], FEW)),
-    ]
-
-
-def settings(points: Iterable[tuple[float, float]], seeds: int) -> list[Setting]:
-    """These dropout rates and weight decays with each number of training images and each seed."""
-    return [Setting(dropout, decay, size, EPOCHS[size], seed=seed)
-            for seed in range(seeds) for size in EPOCHS for dropout, decay in points]
 
 
 def wide_net(dropout: float) -> nn.Sequential:
     """784 → 1024 → 1024 → 10, otherwise as `MNISTNet`: as wide as the smaller networks in Srivastava et al. (2014)."""
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(784, 1024), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(784, 1024),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(1024, 1024),
+        nn.ReLU(),
+        nn.Dropout(dropout),
         nn.Linear(1024, 10),
     )
 
@@ -104,9 +54,17 @@ def train_setting(setting: Setting, data: MNISTData) -> pd.DataFrame:
     data = data.with_split(setting.seed).with_train_size(setting.train_size)
     if setting.pixels == "standardized":
         data = standardized(data)
-    run = train_run(data, dropout=setting.dropout, weight_decay=setting.weight_decay, epochs=setting.epochs,
-                    seed=setting.seed, network=NETWORKS[setting.network],
-                    optimizer_class=OPTIMIZERS[setting.optimizer], device="cpu", progress=False)
+    run = train_run(
+        data,
+        dropout=setting.dropout,
+        weight_decay=setting.weight_decay,
+        epochs=setting.epochs,
+        seed=setting.seed,
+        network=NETWORKS[setting.network],
+        optimizer_class=OPTIMIZERS[setting.optimizer],
+        device="cpu",
+        progress=False,
+    )
     model, history = run.model, run.history
     if len(history) < setting.epochs:  # `fit` ends early on Ctrl+C
         raise KeyboardInterrupt
@@ -123,8 +81,9 @@ def standardized(data: MNISTData) -> MNISTData:
     pixels = data.train.tensors[0]
     mean, deviation = pixels.mean(), pixels.std()
     parts = {name: getattr(data, name).tensors for name in ("train", "valid", "test")}
-    return dataclasses.replace(data, **{
-        name: TensorDataset((images - mean) / deviation, labels) for name, (images, labels) in parts.items()})
+    return dataclasses.replace(
+        data, **{name: TensorDataset((images - mean) / deviation, labels) for name, (images, labels) in parts.items()}
+    )
 
 
 def measured(model: nn.Module, data: MNISTData) -> dict[str, float]:
@@ -160,8 +119,10 @@ def work_on(setting: Setting, root: str | None, fingerprint: str) -> tuple[Setti
         with ONE_AT_A_TIME, quick_settings():
             data, found = load_once(root)
             if found != fingerprint:
-                raise ValueError(f"a worker loaded other images than the program that started the sweep: {data}. "
-                                 "Let MNIST_DATA_DIR name the folder with the MNIST files on every machine")
+                raise ValueError(
+                    f"a worker loaded other images than the program that started the sweep: {data}. "
+                    "Let MNIST_DATA_DIR name the folder with the MNIST files on every machine"
+                )
             return setting, train_setting(setting, data)
     except (ArithmeticError, OSError, ValueError) as error:
         return setting, error
@@ -184,8 +145,10 @@ def sweep(
     data, fingerprint = load_once(root)
     largest = max(setting.train_size for setting in wanted)
     if largest > len(data.train):
-        raise ValueError(f"there are runs with {largest:,} training images, but this is all there is: {data}. "
-                         "Choose smaller sizes, or let MNIST_DATA_DIR name the folder with the MNIST files")
+        raise ValueError(
+            f"there are runs with {largest:,} training images, but this is all there is: {data}. "
+            "Choose smaller sizes, or let MNIST_DATA_DIR name the folder with the MNIST files"
+        )
     claim(folder, data, fingerprint)
     missing = [setting for setting in wanted if not (folder / setting.name).exists()]
     print(f"{data}\n{len(wanted) - len(missing)} of {len(wanted)} runs are in {folder}, {len(missing)} to train.")
@@ -199,8 +162,10 @@ def sweep(
             bar.update(setting.work)
     lost = sum(not (folder / setting.name).exists() for setting in missing)
     if lost:  # joblib ends without an error when Dask's scheduler goes away
-        raise ConnectionError(f"the workers were lost with {lost} runs still to train. The finished runs are kept; "
-                              "the same command goes on from there")
+        raise ConnectionError(
+            f"the workers were lost with {lost} runs still to train. The finished runs are kept; "
+            "the same command goes on from there"
+        )
 
 
 def claim(folder: Path, data: MNISTData, fingerprint: str) -> None:
@@ -211,8 +176,10 @@ def claim(folder: Path, data: MNISTData, fingerprint: str) -> None:
             file.write(f"{mine}\n".encode())
     found = note.read_text(encoding="utf-8").strip()
     if not found.startswith(fingerprint):
-        raise ValueError(f"{folder} holds runs on other images ({found}) than are loaded now ({mine}). "
-                         "Name another folder, or load the same images")
+        raise ValueError(
+            f"{folder} holds runs on other images ({found}) than are loaded now ({mine}). "
+            "Name another folder, or load the same images"
+        )
 
 
 @contextmanager
@@ -223,7 +190,8 @@ def workers(jobs: int, scheduler: str | None) -> Iterator[joblib.Parallel]:
             stack.enter_context(client_of(scheduler))
             stack.enter_context(joblib.parallel_config("dask", wait_for_workers_timeout=PATIENCE))
         yield stack.enter_context(
-            joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs"))
+            joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        )
 
 
 def client_of(scheduler: str) -> AbstractContextManager:
@@ -234,13 +202,16 @@ def client_of(scheduler: str) -> AbstractContextManager:
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("a Dask scheduler needs the package distributed, an extra of this one: "
-                                  'pip install -e ".[cluster]"') from error
+        raise ModuleNotFoundError(
+            'a Dask scheduler needs the package distributed, an extra of this one: pip install -e ".[cluster]"'
+        ) from error
     try:
         return Client(scheduler, timeout=PATIENCE)
     except OSError as error:
-        raise ConnectionError(f"no Dask scheduler answered at {scheduler} within {PATIENCE} seconds ({error}). "
-                              "Start one with `dask scheduler` and give the address that it prints") from error
+        raise ConnectionError(
+            f"no Dask scheduler answered at {scheduler} within {PATIENCE} seconds ({error}). "
+            "Start one with `dask scheduler` and give the address that it prints"
+        ) from error
 
 
 def progress_of(settings: list[Setting]) -> tqdm:
@@ -256,47 +227,3 @@ def still_missing(settings: list[Setting], folder: Path, bar: tqdm) -> Iterator[
             bar.total -= setting.work
         else:
             yield setting
-
-
-def command_line() -> argparse.ArgumentParser:
-    """The options of the command."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mnist_helpers.sweep", description="Train the runs of the ledger and write it. Stop it whenever "
-        "you like (Ctrl+C): every finished run is kept, and the same command goes on from there.")
-    parser.add_argument("--folder", type=Path, default=runs_dir() / "sweep", help="one file a run (%(default)s)")
-    parser.add_argument("--ledger", type=Path, default=runs_dir() / "ledger.csv.gz", help="the table (%(default)s)")
-    parser.add_argument("--data", help="the folder with the MNIST files, as load_mnist takes it")
-    parser.add_argument("--jobs", type=int, default=-1, help="runs at a time; -1, the default: one for each core")
-    parser.add_argument("--scheduler", help="address of a Dask scheduler whose workers are to train, "
-                                            "for example tcp://10.0.0.1:8786")
-    parser.add_argument("--train-sizes", type=int, nargs="+", choices=EPOCHS, default=list(EPOCHS), help="only these")
-    parser.add_argument("--seeds", type=int, choices=range(1, MANY + 1), default=MANY, metavar="N",
-                        help=f"at most so many for each point, 1 to {MANY} (%(default)s)")
-    return parser
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command `python -m mnist_helpers.sweep`; returns its exit status, 130 after Ctrl+C as other programs do."""
-    options = command_line().parse_args(arguments)
-    wanted = [setting for setting in grid()
-              if setting.train_size in options.train_sizes and setting.seed < options.seeds]
-    warnings.filterwarnings("ignore", category=UserWarning, module="joblib")  # after Ctrl+C, on runs cut short
-    status = 0
-    try:
-        try:
-            sweep(wanted, options.folder, root=options.data, jobs=options.jobs, scheduler=options.scheduler)
-        except KeyboardInterrupt:
-            status = 130
-            print("\nStopped. The finished runs are kept; the same command goes on from there.")
-        write_table(gather(options.folder), options.ledger)
-        print(f"All runs of {options.folder} are now in {options.ledger}.")
-    except (ModuleNotFoundError, OSError, RunFailedError, ValueError) as error:
-        status = status or 1
-        print(f"Error: {error}", file=sys.stderr)
-    return status
-
-
-if __name__ == "__main__":
-    from mnist_helpers import sweep as module  # workers must find the functions under this name, not in __main__
-
-    sys.exit(module.main())

@@ -5,19 +5,21 @@ repeats what MNIST's authors say they did: "size normalized to fit in a 20x20 pi
 ratio", gray by anti-aliasing, and "centered in a 28x28 image by computing the center of mass of the pixels"
 (http://yann.lecun.com/exdb/mnist/).
 """
+
 import contextlib
 import dataclasses
 import io
 import json
 import warnings
 from collections.abc import Sequence
-from importlib import resources
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 from torch.utils.data import TensorDataset
+
+from mnist_helpers.files import ASSETS
 
 Stroke = Sequence[tuple[float, float]]  # the points (x, y) of a pen, in pixels from the upper left corner
 
@@ -55,7 +57,7 @@ def load_drawings() -> dict[str, list[list[tuple[float, float]]]]:
 
     They were made for the lessons: curves through a few points, with the unsteadiness of a hand added.
     """
-    text = resources.files("mnist_helpers").joinpath("drawings.json").read_text(encoding="utf-8")
+    text = (ASSETS / "drawings.json").read_text(encoding="utf-8")
     return {name: [[(x, y) for x, y in stroke] for stroke in strokes] for name, strokes in json.loads(text).items()}
 
 
@@ -117,8 +119,9 @@ def open_image(content: bytes) -> Image.Image:
 def check_size(width: int, height: int) -> None:
     """Raise NoDigitError for a picture that is too small or too large."""
     if min(width, height) < SMALLEST_SIDE:
-        raise NoDigitError(f"this picture has {width} × {height} pixels. Take one with at least {SMALLEST_SIDE} × "
-                           f"{SMALLEST_SIDE}")
+        raise NoDigitError(
+            f"this picture has {width} × {height} pixels. Take one with at least {SMALLEST_SIDE} × {SMALLEST_SIDE}"
+        )
     if width * height > MOST_PIXELS:
         raise NoDigitError(TOO_LARGE)
 
@@ -174,7 +177,7 @@ def crop_to_ink(ink: np.ndarray) -> np.ndarray:
     if not inked.any():
         return ink
     rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    return ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def scale_to_fit(ink: np.ndarray, side: int = BOX) -> np.ndarray:
@@ -188,9 +191,9 @@ def scale_to_fit(ink: np.ndarray, side: int = BOX) -> np.ndarray:
 def put_on_field(ink: np.ndarray, top: int, left: int) -> np.ndarray:
     """A field of 28 × 28 zeros with the ink on it from row `top` and column `left` on; what lies outside is cut off."""
     field = np.zeros((FIELD, FIELD), dtype=np.float32)
-    ink = ink[max(-top, 0):max(FIELD - top, 0), max(-left, 0):max(FIELD - left, 0)]
+    ink = ink[max(-top, 0) : max(FIELD - top, 0), max(-left, 0) : max(FIELD - left, 0)]
     top, left = max(top, 0), max(left, 0)
-    field[top:top + ink.shape[0], left:left + ink.shape[1]] = ink
+    field[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
     return field
 
 
@@ -246,8 +249,9 @@ def check_steps(left_out: Sequence[str]) -> None:
 def check_picture(picture: np.ndarray) -> None:
     """Raise ValueError unless the array is a picture; NoDigitError when it is too small or all of one brightness."""
     if picture.ndim != 2 or picture.dtype.kind != "f":
-        raise ValueError(f"a picture must be floating point of shape (height, width), got {picture.dtype} "
-                         f"{picture.shape}")
+        raise ValueError(
+            f"a picture must be floating point of shape (height, width), got {picture.dtype} {picture.shape}"
+        )
     check_size(*picture.shape[::-1])
     if not (picture.min() >= 0 and picture.max() <= 1):
         raise ValueError(f"pixels must be in [0, 1], got {picture.min()} to {picture.max()}")
@@ -271,5 +275,7 @@ def check_one_digit(ink: np.ndarray) -> None:
     weights = ndimage.sum(ink.sum(axis=0), parts, range(1, number + 1))
     digits = int((weights > 0.25 * weights.max()).sum())
     if digits > 1:
-        raise NoDigitError(f"there are {digits} parts side by side. The network reads one digit: draw it in one piece, "
-                           "or cut it out of the photo")
+        raise NoDigitError(
+            f"there are {digits} parts side by side. The network reads one digit: draw it in one piece, "
+            "or cut it out of the photo"
+        )

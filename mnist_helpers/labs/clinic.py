@@ -1,13 +1,15 @@
 """The error clinic: which images networks miss, what changes of an image they bear, and what a pixel does to an answer.
 
-`python -m mnist_helpers.clinic` trains the networks anew whose answers come with the package.
+`python -m mnist_helpers.labs.clinic` trains the networks anew whose answers come with the package.
 """
+
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from joblib import Parallel, delayed
+from sklearn.metrics import confusion_matrix
 from torch import nn
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
@@ -15,21 +17,32 @@ from torchvision.transforms.v2 import functional as v2_functional
 from tqdm import tqdm
 
 from mnist_helpers.data import MNISTData, load_mnist
-from mnist_helpers.files import complete_file
+from mnist_helpers.files import ASSETS, complete_file
 from mnist_helpers.predictions import predict
 from mnist_helpers.runs import train_run
 from mnist_helpers.training import device_of, eval_mode
 
-ANSWERS = Path(__file__).with_name("answers.npz")
+ANSWERS = ASSETS / "answers.npz"
 NETWORKS = 10
 
 # Test images whose label most of five people did not confirm, with what they said instead: the published votes of
 # Northcutt, Athalye and Mueller (2021), Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks.
 LABEL_DOUBTS = {
-    947: "9 (5 of 5)", 1621: "6 (3 of 5)", 1901: "4 (3 of 5)", 2130: "9 (2 of 5)", 2462: "0 (4 of 5)",
-    2597: "3 (4 of 5)", 2654: "neither 6 nor 1 (3 of 5)", 3520: "neither 6 nor 4 (3 of 5)", 3558: "0 (4 of 5)",
-    5937: "3 (3 of 5)", 6651: "6 (5 of 5)", 6783: "6 (3 of 5)", 8527: "9 (2 of 5)",
-    9679: "neither 6 nor 3 (3 of 5)", 9729: "6 (3 of 5)",
+    947: "9 (5 of 5)",
+    1621: "6 (3 of 5)",
+    1901: "4 (3 of 5)",
+    2130: "9 (2 of 5)",
+    2462: "0 (4 of 5)",
+    2597: "3 (4 of 5)",
+    2654: "neither 6 nor 1 (3 of 5)",
+    3520: "neither 6 nor 4 (3 of 5)",
+    3558: "0 (4 of 5)",
+    5937: "3 (3 of 5)",
+    6651: "6 (5 of 5)",
+    6783: "6 (3 of 5)",
+    8527: "9 (2 of 5)",
+    9679: "neither 6 nor 3 (3 of 5)",
+    9729: "6 (3 of 5)",
 }
 
 
@@ -59,7 +72,8 @@ def confusion_counts(answers: torch.Tensor, labels: torch.Tensor) -> torch.Tenso
 
     `answers`: (networks, images). `labels`: (images,).
     """
-    return torch.stack([(10 * labels + each).bincount(minlength=100).reshape(10, 10) for each in answers])
+    counts = [confusion_matrix(labels.cpu(), each.cpu(), labels=range(10)) for each in answers]
+    return torch.from_numpy(np.stack(counts))
 
 
 def main(path: str | Path = ANSWERS) -> None:
@@ -80,10 +94,10 @@ def mc_dropout(model: nn.Module, images: torch.Tensor, passes: int = 100) -> tor
 
     Follows Gal and Ghahramani (2016), Dropout as a Bayesian Approximation. The model comes back as it was.
     """
-    with eval_mode(model), torch.no_grad():    # eval_mode also brings the old mode back at the end
+    with eval_mode(model), torch.no_grad():  # eval_mode also brings the old mode back at the end
         for layer in model.modules():
             if isinstance(layer, nn.Dropout):
-                layer.train()                  # dropout on, all other layers as for answers
+                layer.train()  # dropout on, all other layers as for answers
         return torch.stack([model(images).softmax(dim=1) for _ in range(passes)])
 
 
@@ -96,8 +110,14 @@ def change_images(
     """Images (n, 1, 28, 28) shifted by pixels, turned clockwise by degrees, scaled; what comes into view is paper."""
     if not scale > 0:
         raise ValueError(f"scale must be above 0, got {scale}")
-    return v2_functional.affine(images, angle=float(angle), translate=[float(right), float(down)], scale=float(scale),
-                                shear=[0.0, 0.0], interpolation=v2.InterpolationMode.BILINEAR)
+    return v2_functional.affine(
+        images,
+        angle=float(angle),
+        translate=[float(right), float(down)],
+        scale=float(scale),
+        shear=[0.0, 0.0],
+        interpolation=v2.InterpolationMode.BILINEAR,
+    )
 
 
 class Shifted(Dataset):
@@ -111,7 +131,7 @@ class Shifted(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image, label = self.dataset[index]
-        return self.transform(image), label    # one image at a time: a batch would be shifted as a whole
+        return self.transform(image), label  # one image at a time: a batch would be shifted as a whole
 
 
 # ---------------------------------------------------------------- what a pixel does

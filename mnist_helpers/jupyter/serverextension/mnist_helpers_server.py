@@ -3,6 +3,7 @@
 Only a server that was started where the lessons lie does so; other servers of the same environment stay as they are.
 A module of its own, outside the package, so that the server need not load PyTorch.
 """
+
 from pathlib import Path
 from typing import Any
 

@@ -1,4 +1,5 @@
 """Sliders over the ledger: guess first, then see; and walk through the measured runs."""
+
 import textwrap
 import time
 from collections.abc import Iterator
@@ -11,14 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from torch import nn
-from torch.utils.data import DataLoader
 
-from mnist_helpers.data import MNISTData, make_loader
-from mnist_helpers.ledger import RECIPE, last_epochs, matching, mean_interval
+from mnist_helpers.data import MNISTData
+from mnist_helpers.labs.ledger import RECIPE, last_epochs, matching, mean_interval
+from mnist_helpers.live import Curve, train_live
 from mnist_helpers.plots import COLORS, LABELS
-from mnist_helpers.training import evaluate
-from mnist_helpers.widgets import WIDE, Curve, LivePanel, Panel, train_by_steps
+from mnist_helpers.predictions import Interval
+from mnist_helpers.widgets.panel import WIDE, LivePanel, Panel
 
 GUESS = "#56B4E9"
 POINT = ["dropout", "weight_decay", "train_size"]  # what the explorer's sliders choose
@@ -38,9 +38,8 @@ class Guess(Panel):
         slider = widgets.FloatSlider(start, min=low, max=high, step=step, description="your guess", **WIDE)
         commit = widgets.ToggleButton(False, description="This is my guess", button_style="primary")
         commit.layout.width = "auto"
-        mean, half = mean_interval(measured)
-        draw = partial(draw_guess, question=question, measured=measured, mean=mean, half=half, limits=(low, high),
-                       unit=unit)
+        given = {"question": question, "measured": measured, "limits": (low, high), "unit": unit}
+        draw = partial(draw_guess, interval=mean_interval(measured), **given)
         self.final: dict | None = None  # the values of the controls, once the guess is committed
         super().__init__({"guess": slider, "committed": commit}, draw, (10.5, 2.5))
 
@@ -65,12 +64,18 @@ def guess(question: str, measured: pd.Series, low: float, high: float, *, step: 
 
 
 def draw_guess(
-    figure: Figure, question: str, measured: pd.Series, mean: float, half: float, limits: tuple[float, float],
-    unit: str, guess: float, committed: bool,
+    figure: Figure,
+    question: str,
+    measured: pd.Series,
+    interval: Interval,
+    limits: tuple[float, float],
+    unit: str,
+    guess: float,
+    committed: bool,
 ) -> str:
     """A line with the guess on it and, once that is committed, the measured values with mean and interval."""
     ax = figure.subplots()
-    shown = [*limits, *measured, mean - half, mean + half] if committed else limits
+    shown = [*limits, *measured, interval.low, interval.high] if committed else limits
     margin = 0.03 * (max(shown) - min(shown))
     ax.set(xlim=(min(shown) - margin, max(shown) + margin), ylim=(-1, 1.4), yticks=[], xlabel=unit)
     ax.set_title("\n".join(textwrap.wrap(question, 90)), loc="left")
@@ -79,17 +84,26 @@ def draw_guess(
         ax.axvline(0, color="gray", linewidth=1.5)
     ax.plot(guess, 0.9, "v", color=GUESS, markeredgecolor="black", markersize=16)
     left = guess < sum(ax.get_xlim()) / 2
-    ax.annotate("your guess", (guess, 0.9), (14 if left else -14, 0), textcoords="offset points", va="center",
-                ha="left" if left else "right")
+    ax.annotate(
+        "your guess",
+        (guess, 0.9),
+        (14 if left else -14, 0),
+        textcoords="offset points",
+        va="center",
+        ha="left" if left else "right",
+    )
     words = f"{question} Your guess: {guess:g} {unit}".strip() + ". "
     if not committed:
         return words + "Press the button to see what was measured."
     ax.plot(measured, np.linspace(-0.4, -0.7, len(measured)), "o", color="gray", alpha=0.5, markersize=8)
+    mean, half = interval
     ax.errorbar(mean, -0.55, xerr=half, fmt="D", color="black", capsize=9, capthick=3, elinewidth=3, markersize=10)
     inside = np.clip(mean, min(shown) + 4 * margin, max(shown) - 4 * margin)  # so that the text is not cut off
     ax.text(inside, 0.05, f"measured, {len(measured)} seeds", ha="center", va="center")
-    return words + (f"Measured: {mean:.2f} ± {half:.2f} {unit} (mean and 95 % interval over {len(measured)} seeds); "
-                    f"the seeds lie between {measured.min():.2f} and {measured.max():.2f}.")
+    return words + (
+        f"Measured: {mean:.2f} ± {half:.2f} {unit} (mean and 95 % interval over {len(measured)} seeds); "
+        f"the seeds lie between {measured.min():.2f} and {measured.max():.2f}."
+    )
 
 
 # ---------------------------------------------------------------- the measured runs
@@ -141,7 +155,7 @@ class LedgerExplorer(LivePanel):
             ax.set_title(f"{quantity.capitalize()}, {measured}", y=1)  # to find the place of a title takes long
             if rows is not None:
                 draw_measured(ax, rows, quantity)
-            if live is not None and live.epochs:
+            if live is not None:
                 draw_live(ax, live, quantity)
             ax.locator_params(nbins=4)  # ticks take most of the time of a redraw
         if axes[1].lines:
@@ -153,10 +167,27 @@ class LedgerExplorer(LivePanel):
         """The picture in words."""
         key = tuple(point[name] for name in POINT)
         rows, live = self.points.get(key), self.live.get(key)
-        words = (f"Dropout {point['dropout']:g}, weight decay {point['weight_decay']:g}, "
-                 f"{point['train_size']:,} training images, ")
+        words = (
+            f"Dropout {point['dropout']:g}, weight decay {point['weight_decay']:g}, "
+            f"{point['train_size']:,} training images, "
+        )
         words += "not measured: the button trains it." if rows is None else describe_measured(rows)
-        return words + (describe_live(live, rows) if live else "")
+        return words + (self.describe_live(live, rows) if live else "")
+
+    def describe_live(self, live: Curve, rows: pd.DataFrame | None) -> str:
+        """Where the live run stands and, at its end, where among the seeds it came out."""
+        epochs = self.epochs[live.settings["train_size"]]
+        words = f" Live, with seed {live.settings['seed']}, epoch {live.done:.1f} of {epochs}"
+        if live.done < 1:
+            return words + "."
+        words += f": training {live.train[-1]}; validation {live.valid[-1]}."
+        if self.data.source != "full" or len(self.data.train) != RECIPE["train_size"]:
+            return words + " The ledger's runs were trained and validated on full MNIST, this one was not."
+        if live.done < epochs or rows is None:
+            return words
+        seeds = last_epochs(rows)["valid_loss"]
+        below = int((seeds < live.valid[-1].loss).sum())
+        return words + f" Of the {len(seeds)} measured seeds {below} have a lower validation loss."
 
     def pieces(self) -> Iterator[None]:
         """Train the chosen point with a seed that the ledger does not have, measured as the ledger's runs are."""
@@ -166,17 +197,14 @@ class LedgerExplorer(LivePanel):
         seed = 0 if rows is None else int(rows["seed"].max()) + 1
         epochs = self.epochs[point["train_size"]]
         if point["train_size"] > len(self.data.train):
-            self.problem.value = (f"<b>To train this one takes {point['train_size']:,} training images, and here are "
-                                  f"only {len(self.data.train):,}. Choose fewer images, or load full MNIST.</b>")
+            self.problem.value = (
+                f"<b>To train this one takes {point['train_size']:,} training images, and here are "
+                f"only {len(self.data.train):,}. Choose fewer images, or load full MNIST.</b>"
+            )
             return
-        data = self.data.with_split(seed).with_train_size(point["train_size"])
-        loaders = {"train": make_loader(data.train, 1024), "valid": make_loader(data.valid, 1024)}
-        whole = self.data.source == "full" and len(self.data.train) == RECIPE["train_size"]
-        live = self.live[key] = Curve({"seed": seed, "epochs": epochs, "whole": whole})
-        for curve in train_by_steps(data, **point, seed=seed, epochs=epochs, points=1):
-            live.done = curve.done
-            if curve.done == int(curve.done):
-                add_point(live, curve.model, loaders)
+        data = self.data.with_split(seed)
+        for curve in train_live(data, **point, seed=seed, epochs=epochs, points=1, most=len(data.train)):
+            self.live[key] = curve
             if time.perf_counter() - drawn > 0.3 or curve.done == epochs:
                 self.show()
                 drawn = time.perf_counter()
@@ -217,9 +245,9 @@ def draw_measured(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
         if len(seeds) == 1:
             means[part] = seeds.mean()
         else:
-            means[part], half = mean_interval(seeds)
-            low, high = means[part] - half, means[part] + half
-            ax.fill_between(epochs, low, high, color=COLORS[part], alpha=0.35, linewidth=0)
+            interval = mean_interval(seeds)
+            means[part] = interval.middle
+            ax.fill_between(epochs, interval.low, interval.high, color=COLORS[part], alpha=0.35, linewidth=0)
         ax.plot(epochs, means[part], dashes, color=COLORS[part], linewidth=3, label=LABELS[part])
     ax.fill_between(epochs, means["train"], means["valid"], color="gray", alpha=0.15, linewidth=0, label="gap")
 
@@ -227,15 +255,8 @@ def draw_measured(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
 def draw_live(ax: Axes, live: Curve, quantity: str) -> None:
     """The curve that was trained live, in black."""
     for part, dashes in (("train", "-"), ("valid", "--")):
-        values = [getattr(point, quantity) for point in getattr(live, part)]
-        ax.plot(live.epochs, values, dashes, color="black", linewidth=2, label=f"live\n{LABELS[part]}")
-
-
-def add_point(live: Curve, model: nn.Module, loaders: dict[str, DataLoader]) -> None:
-    """Measure the model on all images, as after each epoch of the ledger's runs."""
-    for name, loader in loaders.items():
-        getattr(live, name).append(evaluate(model, loader))
-    live.epochs.append(live.done)
+        values = [getattr(point, quantity) for point in getattr(live, part)[1:]]  # without the untrained network
+        ax.plot(live.measured_at[1:], values, dashes, color="black", linewidth=2, label=f"live\n{LABELS[part]}")
 
 
 def seeds_text(rows: pd.DataFrame) -> str:
@@ -247,12 +268,20 @@ def seeds_text(rows: pd.DataFrame) -> str:
 def describe_measured(rows: pd.DataFrame) -> str:
     """What the runs of one point have after their last epoch."""
     last = last_epochs(rows)
-    loss, accuracy, train, gap = [interval_text(values, digits) for values, digits in (
-        (last["valid_loss"], 3), (100 * last["valid_accuracy"], 2), (100 * last["train_accuracy"], 2),
-        (100 * last["gap"], 2))]
+    loss, accuracy, train, gap = [
+        interval_text(values, digits)
+        for values, digits in (
+            (last["valid_loss"], 3),
+            (100 * last["valid_accuracy"], 2),
+            (100 * last["train_accuracy"], 2),
+            (100 * last["gap"], 2),
+        )
+    ]
     how = "mean and 95 % interval" if len(last) > 1 else "one seed says nothing about the spread"
-    return (f"measured with {seeds_text(rows)}, after {last['epochs'].iloc[0]} epochs: validation loss {loss}, "
-            f"validation accuracy {accuracy} %, training accuracy {train} %, gap {gap} points ({how}).")
+    return (
+        f"measured with {seeds_text(rows)}, after {last['epochs'].iloc[0]} epochs: validation loss {loss}, "
+        f"validation accuracy {accuracy} %, training accuracy {train} %, gap {gap} points ({how})."
+    )
 
 
 def interval_text(values: pd.Series, digits: int) -> str:
@@ -261,19 +290,3 @@ def interval_text(values: pd.Series, digits: int) -> str:
         return f"{values.iloc[0]:.{digits}f}"
     mean, half = mean_interval(values)
     return f"{mean:.{digits}f} ± {half:.{digits}f}"
-
-
-def describe_live(live: Curve, rows: pd.DataFrame | None) -> str:
-    """Where the live run stands and, at its end, where among the seeds it came out."""
-    settings = live.settings
-    words = f" Live, with seed {settings['seed']}, epoch {live.done:.1f} of {settings['epochs']}"
-    if not live.epochs:
-        return words + "."
-    words += f": training {live.train[-1]}; validation {live.valid[-1]}."
-    if not settings["whole"]:
-        return words + " The ledger's runs were trained and validated on full MNIST, this one was not."
-    if live.done < settings["epochs"] or rows is None:
-        return words
-    seeds = last_epochs(rows)["valid_loss"]
-    below = int((seeds < live.valid[-1].loss).sum())
-    return words + f" Of the {len(seeds)} measured seeds {below} have a lower validation loss."
