@@ -12,7 +12,7 @@ import pandas as pd
 from lessons import stored_numbers
 from scipy.stats import t
 
-from mnist_helpers import ledger
+from mnist_helpers.labs import ledger
 
 
 @lru_cache

@@ -108,7 +108,7 @@ def ten_epochs_of_the_recipe(text):
 
 
 def every_setting_overfits(text):
-    rows = re.findall(rf"\n([a-z ]+?)" + f" +{NUMBER}" * 6, text)
+    rows = re.findall(r"\n([a-z ]+?)" + f" +{NUMBER}" * 6, text)
     means = {name: tuple(map(float, values)) for name, *values in rows}
     assert set(means) == {"both", "dropout alone", "weight decay alone", "neither"}
     assert all(0.07 < gap < 0.16 and 0.85 < accuracy < 0.92 for _, _, accuracy, _, gap, _ in means.values())

@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
-from mnist_helpers import clinic
+from mnist_helpers.labs import clinic
 from mnist_helpers.labs.clinic import (
     LABEL_DOUBTS,
     Shifted,

@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
-from mnist_helpers import own_digits
+from mnist_helpers.labs import own_digits
 from mnist_helpers.labs.own_digits import (
     STEPS,
     NoDigitError,
