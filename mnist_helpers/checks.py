@@ -8,7 +8,9 @@ def check_whole(name: str, value: object, low: int = 1, high: int | None = None,
 
     Raises ValueError with the name, the value and what is allowed for anything else: 2.5, "3", True, 0.
     """
-    if isinstance(value, Integral) and not isinstance(value, bool) and value >= low and (high is None or value <= high):
-        return int(value)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if low <= number and (high is None or number <= high):
+            return number
     limits = f"from {low} up" if high is None else f"from {low} to {high}{', ' * bool(what)}{what}"
     raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")

@@ -77,7 +77,7 @@ class MNISTData:
         """A short hash of the training and validation images and labels: equal data, equal fingerprint."""
         digest = hashlib.sha256()
         for tensor in (*self.train.tensors, *self.valid.tensors):
-            digest.update(tensor.cpu().contiguous().numpy())
+            digest.update(tensor.cpu().contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
 
@@ -210,11 +210,12 @@ def load_sample(note: str) -> MNISTData:
     images, labels = mnist_data()  # (5000, 784) in 0..255 and (5000,), sorted by class
     dataset = make_dataset(images.reshape(-1, 28, 28).astype(np.uint8), labels)
     generator = torch.Generator().manual_seed(SPLIT_SEED)
-    by_class = [torch.where(dataset.tensors[1] == digit)[0] for digit in range(10)]
-    by_class = torch.stack([rows[torch.randperm(len(rows), generator=generator)] for rows in by_class])  # (10, 500)
+    rows = [torch.where(dataset.tensors[1] == digit)[0] for digit in range(10)]
+    by_class = torch.stack([each[torch.randperm(len(each), generator=generator)] for each in rows])  # (10, 500)
     parts = [part.flatten() for part in by_class.split([300, 100, 100], dim=1)]
-    parts = [TensorDataset(*dataset[part[torch.randperm(len(part), generator=generator)]]) for part in parts]
-    return MNISTData(*parts, source="sample", note=note)
+    parts = [part[torch.randperm(len(part), generator=generator)] for part in parts]
+    train, valid, test = [TensorDataset(*dataset[part]) for part in parts]
+    return MNISTData(train, valid, test, source="sample", note=note)
 
 
 def textbook_dataset(dataset: TensorDataset) -> Dataset:
@@ -290,11 +291,11 @@ def make_loader(
     The last batch is smaller when `batch_size` does not divide the number of examples.
     Raises ValueError for an empty dataset or a batch size that is no whole number from 1 up.
     """
-    if len(dataset) == 0:
+    if len(dataset) == 0:  # type: ignore[arg-type]
         raise ValueError("the dataset is empty: there is nothing to load")
     if generator is None:
-        generator = torch.Generator().manual_seed(torch.randint(2**62, ()).item() if shuffle else 0)
-    order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if shuffle else 0)
+    order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore
     batches = BatchSampler(order, batch_size, drop_last=False)
     if not isinstance(dataset, TensorDataset):
         return DataLoader(dataset, batch_sampler=batches, generator=generator)

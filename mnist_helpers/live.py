@@ -15,16 +15,16 @@ from mnist_helpers.training import Metrics, evaluate, make_optimizer, quick_sett
 
 @dataclasses.dataclass
 class Curve:
-    """A run while it grows: its settings, and what was measured after `measured_at` epochs (fractions, first 0).
+    """A run while it grows: its model, its settings, and what was measured after `measured_at` epochs (fractions, first 0).
 
     `done`: how many epochs the model has been trained, `number`: its place in a table.
     """
 
+    model: nn.Module
     settings: dict[str, Any]
     measured_at: list[float] = dataclasses.field(default_factory=list)
     train: list[Metrics] = dataclasses.field(default_factory=list)
     valid: list[Metrics] = dataclasses.field(default_factory=list)
-    model: nn.Module | None = None
     done: float = 0.0
     number: int = 0
     stopped: bool = False
@@ -98,11 +98,12 @@ def train_live(
 
     The curve has about `points` points an epoch, each measured on at most `most` images of each kind.
     """
-    curve = Curve({"dropout": dropout, "weight_decay": weight_decay, "train_size": train_size, "seed": seed})
-    data = data.with_train_size(train_size)
+    settings = {"dropout": dropout, "weight_decay": weight_decay, "train_size": train_size, "seed": seed}
+    data, curve = data.with_train_size(train_size), None
     loader = make_loader(data.train, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(seed))
     steps = len(loader)
-    for curve.model, done in live_steps(lambda: (MNISTNet(dropout=dropout), loader), weight_decay, epochs, seed):
+    for model, done in live_steps(lambda: (MNISTNet(dropout=dropout), loader), weight_decay, epochs, seed):
+        curve = curve or Curve(model, settings)
         curve.done = done / steps
         if done % math.ceil(steps / points) == 0 or done % steps == 0:
             curve.measure(data, most)

@@ -41,7 +41,8 @@ def count_parameters(model: nn.Module) -> int:
 
 def layer_table(model: MNISTNet) -> pd.DataFrame:
     """One row for each layer: its output size, the activation that follows it, and its number of parameters."""
-    rows, output = [], torch.zeros(1, 1, 28, 28, device=next(model.parameters()).device)
+    rows: list[dict[str, object]] = []
+    output = torch.zeros(1, 1, 28, 28, device=next(model.parameters()).device)
     for layer in model.layers:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what dropout draws here is not to be seen outside
             output = layer(output)

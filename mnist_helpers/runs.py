@@ -42,7 +42,7 @@ def train_run(
     epochs: int = 10,
     seed: int = 0,
     network: Callable[[float], nn.Module] = MNISTNet,
-    optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam,
+    optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     device: torch.device | str | None = None,
     **fit_options: Any,
 ) -> Run:

@@ -110,7 +110,9 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def make_optimizer(
-    model: nn.Module, weight_decay: float = 1e-4, optimizer_class: type[torch.optim.Optimizer] = torch.optim.Adam
+    model: nn.Module,
+    weight_decay: float = 1e-4,
+    optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
 ) -> torch.optim.Optimizer:
     """The recipe's optimizer for the parameters of `model`: Adam (or another class) with learning rate 0.001.
 
@@ -298,7 +300,7 @@ def epoch_steps(
 def progress_bar(epochs: int, loader: Iterable, shown: bool) -> tqdm:
     """A bar over all steps of all epochs, on standard output so that a notebook keeps its last state."""
     try:
-        total = epochs * len(loader)
+        total = epochs * len(loader)  # type: ignore[arg-type]
     except TypeError:  # a stream, whose length nobody knows
         total = None
     return tqdm(total=total, unit=" steps", file=sys.stdout, disable=not shown, ncols=90, mininterval=0.25)

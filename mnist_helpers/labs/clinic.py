@@ -127,7 +127,7 @@ class Shifted(Dataset):
         self.dataset, self.transform = dataset, v2.RandomCrop(28, padding=pixels)
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.dataset)  # type: ignore[arg-type]
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image, label = self.dataset[index]

@@ -180,7 +180,7 @@ class RepairLab(LivePanel):
         self.runs: dict[int, dict[str, list[float]]] = {}
         images, labels = TensorDataset(*data.valid[:1000]).tensors
         with OwnRandomNumbers(0):
-            shifted = torch.stack([image for image, _ in Shifted(TensorDataset(images, labels), 4)])
+            shifted = torch.stack([Shifted(TensorDataset(images, labels), 4)[row][0] for row in range(len(labels))])
         self.sets = {
             "validation": TensorDataset(images, labels),
             "validation, shifted by up to 4": TensorDataset(shifted, labels),

@@ -4,6 +4,7 @@ import textwrap
 import time
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -119,7 +120,8 @@ class LedgerExplorer(LivePanel):
         self.points = {key: rows for key, rows in runs.sort_values(["seed", "epoch"]).groupby(POINT)}
         self.limits = {int(size): axis_limits(rows) for size, rows in runs.groupby("train_size")}
         self.epochs = runs.groupby("train_size")["epochs"].max().to_dict()
-        self.data, self.live = data, {}
+        self.data = data
+        self.live: dict[tuple, Curve] = {}
         start = max(self.points, key=lambda key: (sum(key[i] == RECIPE[name] for i, name in enumerate(POINT)), key))
         sizes = [(f"{size:,}", size) for size in sorted(self.limits)]
         decays = [(f"{decay:g}", decay) for decay in sorted(set(runs["weight_decay"]))]
@@ -145,7 +147,7 @@ class LedgerExplorer(LivePanel):
         super().stop()
         super().redraw()
 
-    def draw_point(self, figure: Figure, **point: float) -> str:
+    def draw_point(self, figure: Figure, **point: Any) -> str:
         """Loss and accuracy over the epochs at this point: every seed faint, mean and interval, the gap shaded."""
         axes, key = figure.subplots(1, 2), tuple(point[name] for name in POINT)
         rows, live, limits = self.points.get(key), self.live.get(key), self.limits[point["train_size"]]
@@ -163,7 +165,7 @@ class LedgerExplorer(LivePanel):
         axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         return self.describe(point)
 
-    def describe(self, point: dict[str, float]) -> str:
+    def describe(self, point: dict[str, Any]) -> str:
         """The picture in words."""
         key = tuple(point[name] for name in POINT)
         rows, live = self.points.get(key), self.live.get(key)

@@ -125,7 +125,7 @@ def curve_reader(history: History, weights: Sequence[torch.Tensor]) -> Panel:
 def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: int) -> str:
     """Loss and accuracy with a line at the epoch, and the weights of the first 24 units."""
     axes = figure.subplot_mosaic([["loss", "units"], ["accuracy", "units"]], width_ratios=[1, 1.35])
-    plot_history(history, axes=[axes["loss"], axes["accuracy"]])
+    plot_history(history, axes=np.array([axes["loss"], axes["accuracy"]]))
     for name in ("loss", "accuracy"):
         axes[name].axvline(epoch, color="black", linewidth=1.5)
     axes["loss"].set(title=f"epoch {epoch}", xlabel="")

@@ -3,14 +3,14 @@
 import copy
 import dataclasses
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 from ipycanvas import Canvas, hold_canvas
-from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import nn
@@ -141,7 +141,7 @@ class DrawingPad(Panel):
         words += f"{missing}With these steps it reads {right} of the {of} example drawings of digits rightly."
         return Reading(preprocessing_stages(picture, left_out), probabilities, words)
 
-    def draw_pad(self, figure: Figure, **values: str | int | bool) -> str:
+    def draw_pad(self, figure: Figure, **values: Any) -> str:
         """The stages side by side, the last one is what the network sees; the ten probabilities below."""
         reading = self.read(**values)
         fill(pad_artists(figure), reading)
@@ -284,7 +284,7 @@ def on_square(picture: np.ndarray) -> np.ndarray:
     factor = CANVAS / max(image.size)
     image = image.resize([max(round(side * factor), 1) for side in image.size])
     square = Image.new("L", (CANVAS, CANVAS), 255)
-    square.paste(image, [(CANVAS - side) // 2 for side in image.size])
+    square.paste(image, ((CANVAS - image.width) // 2, (CANVAS - image.height) // 2))
     return np.asarray(square.convert("RGB"))
 
 
@@ -294,10 +294,10 @@ def share_right(model: nn.Module, left_out: tuple[str, ...]) -> tuple[int, int]:
     return int(correct.sum()), len(correct)
 
 
-def pad_artists(figure: Figure) -> dict[str, Artist]:
+def pad_artists(figure: Figure) -> dict[str, Any]:
     """Places for the six stages, by name; the ten bars, "0" to "9"; the frames, which lie over them."""
     axes = figure.subplot_mosaic([list(TITLES), ["bars"] * 6], height_ratios=[1, 1.15])
-    artists = {}
+    artists: dict[str, Any] = {}
     for name, title in TITLES.items():
         axes[name].set(title=title, facecolor="lightgray", xlim=(0, 1), ylim=(0, 1), aspect="equal")
         axes[name].set(xticks=[], yticks=[])
@@ -311,7 +311,7 @@ def pad_artists(figure: Figure) -> dict[str, Artist]:
     return artists | {f"frame {number}": frame for number, frame in enumerate(frames)}
 
 
-def fill(artists: dict[str, Artist], reading: Reading) -> None:
+def fill(artists: Mapping[str, Any], reading: Reading) -> None:
     """Put the stages and the probabilities in their places; a place without one stays empty."""
     stages, probabilities = reading.stages, reading.probabilities
     for name in TITLES:

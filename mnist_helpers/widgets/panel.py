@@ -15,7 +15,7 @@ import io
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -54,7 +54,8 @@ class Panel(widgets.VBox):
         self.picture = widgets.Image(format="png", layout=widgets.Layout(max_width="100%", object_fit="contain"))
         self.picture.layout.width = f"{size[0] * PIXELS_PER_INCH:.0f}px"
         self.text, self.problem = widgets.HTML(), widgets.HTML()
-        self.thread, self.loop, self.waiting = threading.get_ident(), running_loop(), set()
+        self.thread, self.loop = threading.get_ident(), running_loop()
+        self.waiting: set[Callable] = set()  # what the other threads asked for
         self.show()
         for control in controls.values():
             control.observe(lambda change: self.run_here(self.redraw), "value")
@@ -102,7 +103,7 @@ class Panel(widgets.VBox):
     def render(self, places: Sequence, **values: Any) -> tuple[Figure, str]:
         """A fresh figure with the picture for these values, its axes at `places` if there are any; the sentence."""
         with plt.style.context("mnist_helpers.lesson"):
-            figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH, layout="none" if places else "constrained")
+            figure = Figure(figsize=self.size, dpi=PIXELS_PER_INCH, layout=None if places else "constrained")
             words = self.draw(figure, **values)
             for ax, place in zip(figure.axes, places):
                 ax.set_position(place)
@@ -173,7 +174,7 @@ class LivePicture:
     `draw` draws all of it on an empty figure of `size` (inches) and returns the artists that change, by name.
     """
 
-    def __init__(self, size: tuple[float, float], draw: Callable[[Figure], dict[Any, Artist]]):
+    def __init__(self, size: tuple[float, float], draw: Callable[[Figure], Mapping[Any, Artist]]):
         with plt.style.context("mnist_helpers.lesson"):
             figure = Figure(figsize=size, dpi=PIXELS_PER_INCH, layout="constrained")
             self.artists, self.canvas = draw(figure), FigureCanvasAgg(figure)
@@ -188,7 +189,7 @@ class LivePicture:
         """The bytes of a PNG file with the artists as they are now: larger than that of `to_png`, and made faster."""
         self.canvas.restore_region(self.background)
         for artist in self.artists.values():
-            artist.axes.draw_artist(artist)
+            self.canvas.figure.draw_artist(artist)
         buffer = io.BytesIO()
         Image.fromarray(np.asarray(self.canvas.buffer_rgba())).save(buffer, format="png", compress_level=1)
         return buffer.getvalue()
@@ -219,7 +220,8 @@ class LivePanel(Panel):
     def __init__(
         self, controls: dict[str, widgets.ValueWidget], draw: Callable[..., str], size: tuple[float, float], start: str
     ):
-        self.task, self.error = None, None
+        self.task: asyncio.Task | None = None
+        self.error: Exception | None = None
         self.start_button = widgets.Button(description=start, button_style="primary", icon="play")
         self.stop_button = widgets.Button(description="Stop", icon="stop", disabled=True)
         self.start_button.layout.width = "auto"
@@ -234,15 +236,16 @@ class LivePanel(Panel):
 
     def start(self) -> None:
         """Begin to train with the present settings; a training under way is dropped."""
-        if self.running:
-            self.task.cancel()
-        if running_loop() is None:
+        loop = running_loop()
+        if loop is None:
             raise RuntimeError("no event loop is running: training live needs a notebook")
-        self.task = asyncio.get_running_loop().create_task(self.train_live())
+        if self.task is not None:
+            self.task.cancel()
+        self.task = loop.create_task(self.train_live())
 
     def stop(self) -> None:
         """End the training under way."""
-        if self.running:
+        if self.task is not None:
             self.task.cancel()
             self.task, self.stop_button.disabled = None, True
 
@@ -255,8 +258,8 @@ class LivePanel(Panel):
         for name, value in settings.items():
             self.controls[name].value = value
         self.start()
-        while self.running:  # a moved slider puts another task in the place of this one
-            await asyncio.gather(self.task, return_exceptions=True)
+        while self.task is not None and not self.task.done():  # a moved slider puts another task in its place
+            await asyncio.wait([self.task])
         if self.error is not None:
             raise self.error
 

@@ -1,7 +1,7 @@
 """The training lab: the recipe trained live with other settings, and the runs compared."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from torch import nn
 
 from mnist_helpers.data import MNISTData, make_loader
 from mnist_helpers.live import Curve, train_live
@@ -23,7 +24,8 @@ class TrainingLab(LivePanel):
     KEPT = 5
 
     def __init__(self, data: MNISTData):
-        self.data, self.current = data, None
+        self.data = data
+        self.current: Curve | None = None
         self.runs: list[Curve] = []
         self.kept = 0
         sizes = sorted({size for size in (500, 1000, 2000, 5000, 10000, len(data.train)) if size <= len(data.train)})
@@ -38,7 +40,7 @@ class TrainingLab(LivePanel):
         }
         self.table = widgets.HTML()
         super().__init__(controls, self.draw_kept, (10.5, 3.1), "Start")
-        self.children = (*self.children, self.table)
+        self.children += (self.table,)  # type: ignore[has-type]
 
     def start(self) -> None:
         """Begin to train with the present settings; a training under way is dropped."""
@@ -62,7 +64,10 @@ class TrainingLab(LivePanel):
 
     def pieces(self) -> Iterator[None]:
         """Train with the present settings, draw the growing curve, and keep it at the end."""
-        picture, drawn = LivePicture(self.size, lambda figure: draw_runs(figure, self.runs, Curve({}))), 0.0
+        picture, drawn = (
+            LivePicture(self.size, lambda figure: draw_runs(figure, self.runs, Curve(nn.Module(), {}))),
+            0.0,
+        )
         for curve in train_live(self.data, **self.values):
             self.current, curve.number = curve, self.kept + 1
             if time.perf_counter() - drawn > 0.1:
@@ -113,7 +118,7 @@ def describe(curve: Curve, state: str) -> str:
 
 def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve | None) -> dict[tuple[str, str], Line2D]:
     """Loss and accuracy of the latest run, the earlier ones faint behind it; returns the latest run's lines by name."""
-    axes, lines = figure.subplots(1, 2), {}
+    axes, lines = figure.subplots(1, 2), dict[tuple[str, str], Line2D]()
     for ax, quantity, limits in zip(axes, ("loss", "accuracy"), ((0, 2.4), (0.5, 1.01))):
         for curve in earlier:
             draw_curve(ax, curve, quantity, faint=True)
@@ -138,7 +143,7 @@ def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve | None) ->
 def draw_curve(ax: Axes, curve: Curve, quantity: str, faint: bool = False) -> dict[tuple[str, str], Line2D]:
     """One quantity of a run: a line for training, a dashed one for validation, by part and quantity."""
     style = {"alpha": 0.3, "linewidth": 2} if faint else {"linewidth": 3}
-    lines = {}
+    lines = dict[tuple[str, str], Line2D]()
     for part, dashes in (("train", "-"), ("valid", "--")):
         values = [getattr(point, quantity) for point in getattr(curve, part)]
         label = "_" if faint else LABELS[part]
@@ -146,7 +151,7 @@ def draw_curve(ax: Axes, curve: Curve, quantity: str, faint: bool = False) -> di
     return lines
 
 
-def fill_lines(lines: dict[tuple[str, str], Line2D], curve: Curve) -> None:
+def fill_lines(lines: Mapping[tuple[str, str], Any], curve: Curve) -> None:
     """Let the lines that `draw_runs` made show the curve as it is now."""
     for (part, quantity), line in lines.items():
         line.set_data(curve.measured_at, [getattr(point, quantity) for point in getattr(curve, part)])

@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +41,7 @@ def wide_net(dropout: float) -> nn.Sequential:
     )
 
 
-NETWORKS = {"MNISTNet": MNISTNet, "wide": wide_net}
+NETWORKS: dict[str, Callable[[float], nn.Module]] = {"MNISTNet": MNISTNet, "wide": wide_net}
 OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
 
 
@@ -80,10 +80,9 @@ def standardized(data: MNISTData) -> MNISTData:
     """The same images with the training set's mean pixel subtracted, in units of its standard deviation."""
     pixels = data.train.tensors[0]
     mean, deviation = pixels.mean(), pixels.std()
-    parts = {name: getattr(data, name).tensors for name in ("train", "valid", "test")}
-    return dataclasses.replace(
-        data, **{name: TensorDataset((images - mean) / deviation, labels) for name, (images, labels) in parts.items()}
-    )
+    parts = [data.train.tensors, data.valid.tensors, data.test.tensors]
+    train, valid, test = [TensorDataset((images - mean) / deviation, labels) for images, labels in parts]
+    return MNISTData(train, valid, test, source=data.source, note=data.note)
 
 
 def measured(model: nn.Module, data: MNISTData) -> dict[str, float]:
