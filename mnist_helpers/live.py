@@ -15,9 +15,10 @@ from mnist_helpers.training import Metrics, evaluate, make_optimizer, quick_sett
 
 @dataclasses.dataclass
 class Curve:
-    """A run while it grows: its model, its settings, and what was measured after `measured_at` epochs (fractions, first 0).
+    """A run while it grows: its model, its settings, and what was measured when.
 
-    `done`: how many epochs the model has been trained, `number`: its place in a table.
+    `measured_at`: after how many epochs (with fractions, the first is 0); `done`: how many epochs the model has been
+    trained; `number`: its place in a table.
     """
 
     model: nn.Module

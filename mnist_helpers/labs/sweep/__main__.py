@@ -38,7 +38,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command `python -m mnist_helpers.labs.sweep`; returns its exit status, 130 after Ctrl+C as other programs do."""
+    """The command; returns its exit status, 130 after Ctrl+C as other programs do."""
     options = command_line().parse_args(arguments)
     wanted = [
         setting for setting in grid() if setting.train_size in options.train_sizes and setting.seed < options.seeds

@@ -25,6 +25,7 @@ from mnist_helpers.training import quick_settings
 
 PATIENCE = 30  # seconds that a Dask scheduler may take to answer
 ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers belong to the process: two runs in it would share them
+tqdm.set_lock(threading.RLock())  # the default one uses a semaphore, which a stopped worker would leave behind
 
 
 def wide_net(dropout: float) -> nn.Sequential:
