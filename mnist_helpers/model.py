@@ -16,16 +16,14 @@ class MNISTNet(nn.Module):
         super().__init__()
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        # fmt: off
         self.layers = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(784, 128),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(128, 64),
-            nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.Linear(784, 128), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(128, 64), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(64, 10),
         )
+        # fmt: on
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():

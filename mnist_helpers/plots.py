@@ -113,14 +113,8 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
     ax.bar(range(10), probabilities.tolist(), color="#56B4E9", edgecolor="black")
     if true_label is not None:
         tip = (int(true_label), float(probabilities[int(true_label)]))
-        ax.annotate(
-            "true class",
-            tip,
-            (0, 35),
-            textcoords="offset points",
-            ha="center",
-            arrowprops={"arrowstyle": "->", "linewidth": 2},
-        )
+        arrow = {"arrowstyle": "->", "linewidth": 2}
+        ax.annotate("true class", tip, (0, 35), textcoords="offset points", ha="center", arrowprops=arrow)
     ax.set(xticks=range(10), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), xlabel="class", ylabel="probability")
     ax.grid(axis="x", visible=False)
     return ax
@@ -130,16 +124,8 @@ def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -
     """Draw how often each true digit (row) was called each digit (column); colours grow fast, to show rare errors."""
     ax = new_axes(size=(7.6, 6.1))[0, 0] if ax is None else ax
     ax.grid(False)
-    ConfusionMatrixDisplay.from_predictions(
-        predictions.labels,
-        predictions.predicted,
-        labels=range(10),
-        ax=ax,
-        cmap="Blues",
-        colorbar=False,
-        im_kw={"norm": PowerNorm(0.35)},
-        text_kw={"fontsize": 13.5},
-    )
+    look = {"cmap": "Blues", "colorbar": False, "im_kw": {"norm": PowerNorm(0.35)}, "text_kw": {"fontsize": 13.5}}
+    ConfusionMatrixDisplay.from_predictions(predictions.labels, predictions.predicted, labels=range(10), ax=ax, **look)
     ax.set(xlabel="predicted label", ylabel="true label")
     return ax
 
@@ -150,19 +136,11 @@ def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | Non
     table = calibration_table(predictions, bins)
     errors = [(table["accuracy"] - table["low"]).clip(lower=0), (table["high"] - table["accuracy"]).clip(lower=0)]
     ax.plot([0, 1], [0, 1], ":", color="gray", label="confidence = accuracy")
-    ax.errorbar(
-        table["confidence"],
-        table["accuracy"],
-        yerr=errors,
-        fmt="o",
-        capsize=4,
-        color=COLORS["test"],
-        label="predictions, 95 % interval",
-    )
+    look = {"fmt": "o", "capsize": 4, "color": COLORS["test"], "label": "predictions, 95 % interval"}
+    ax.errorbar(table["confidence"], table["accuracy"], yerr=errors, **look)
+    below = {"xytext": (0, -16), "textcoords": "offset points", "ha": "center", "fontsize": 13}
     for row in table.itertuples():
-        ax.annotate(
-            f"{row.images:,}", (row.confidence, row.low), (0, -16), textcoords="offset points", ha="center", fontsize=13
-        )
+        ax.annotate(f"{row.images:,}", (row.confidence, row.low), **below)
     ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")
     ax.legend(loc="upper left")
     return ax
@@ -179,17 +157,9 @@ def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> 
     for ax, measure in zip(axes, measures):
         for row in table[table["measure"] == measure].itertuples():
             clear = abs(row.mean) > row.half
-            ax.errorbar(
-                row.mean,
-                settings.index(row.setting),
-                xerr=row.half,
-                fmt="o",
-                markersize=10,
-                capsize=6,
-                color="black",
-                markerfacecolor="black" if clear else "white",
-                elinewidth=2.5,
-            )
+            look = {"fmt": "o", "markersize": 10, "capsize": 6, "color": "black", "elinewidth": 2.5}
+            face = "black" if clear else "white"
+            ax.errorbar(row.mean, settings.index(row.setting), xerr=row.half, markerfacecolor=face, **look)
         ax.axvline(0, color="gray", linestyle=":")
         ax.set(yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
         ax.set_title("\n".join(textwrap.wrap(measure, 20)))  # four titles in a row would overlap

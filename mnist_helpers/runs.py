@@ -132,24 +132,14 @@ def read_run(path: Path) -> dict:
             f"{path} holds no run: save_run writes the mark '{FORMAT}' into its files. Was it made by "
             "another program or another version? Then delete it and train again"
         )
-    parts = {
-        "weights": (),
-        "history": field_names(History),
-        "settings": SETTINGS,
-        "versions": (),
-        "data": ("about", "fingerprint"),
-    }
+    fields = [field.name for field in dataclasses.fields(History)]
+    parts = {"weights": [], "history": fields, "settings": SETTINGS, "versions": [], "data": ["about", "fingerprint"]}
     missing = [part for part, names in parts.items() if part not in content or not set(names) <= set(content[part])]
     if missing:
         raise ValueError(
             f"{path} is incomplete: {', '.join(missing)} is missing or lacks a part. Delete it and train again"
         )
     return content
-
-
-def field_names(kind: type) -> list[str]:
-    """The names of a dataclass's fields."""
-    return [field.name for field in dataclasses.fields(kind)]
 
 
 def load_or_train(name: str, data: MNISTData, *, device: torch.device | str | None = None, **settings: Any) -> Run:

@@ -22,7 +22,7 @@ def digit_browser(dataset: TensorDataset) -> Panel:
     `dataset`: images (n, 1, 28, 28) in [0, 1] and labels (n,). Controls: `digit` (a class, or "all"), `position`
     among its images, `row` and `column` of the pixel in the middle of the numbers. Raises ValueError without images.
     """
-    images, labels = dataset.tensors
+    labels = dataset.tensors[1]
     groups: dict[int | str, torch.Tensor] = {"all": torch.arange(len(labels))}
     groups |= {digit: (labels == digit).nonzero()[:, 0] for digit in classes_of(labels)}
     digit = widgets.Dropdown(options=[(str(each), each) for each in groups], description="digit", **NARROW)
@@ -31,21 +31,14 @@ def digit_browser(dataset: TensorDataset) -> Panel:
     column = widgets.IntSlider(14, 0, 27, description="column", **WIDE)
     digit.observe(lambda change: setattr(position, "max", len(groups[change.new]) - 1), "value")
     controls = {"digit": digit, "position": position, "row": row, "column": column}
-    return Panel(controls, partial(draw_pixels, images=images, labels=labels, groups=groups), (10.5, 3.7))
+    return Panel(controls, partial(draw_pixels, dataset=dataset, groups=groups), (10.5, 3.7))
 
 
 def draw_pixels(
-    figure: Figure,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    groups: dict,
-    digit: int | str,
-    position: int,
-    row: int,
-    column: int,
+    figure: Figure, dataset: TensorDataset, groups: dict, digit: int | str, position: int, row: int, column: int
 ) -> str:
     """The image with a red square, the 7 × 7 numbers in the square, and the pixels of the row as a curve."""
-    group = groups[digit]
+    (images, labels), group = dataset.tensors, groups[digit]
     index = group[min(position, len(group) - 1)]
     pixels = (images[index, 0] * 255).round().int().numpy()
     top, left = [min(max(middle - 3, 0), 21) for middle in (row, column)]
@@ -58,16 +51,8 @@ def draw_pixels(
     for y in range(top, top + 7):
         for x in range(left, left + 7):
             value = int(pixels[y, x])
-            patch.text(
-                x,
-                y,
-                value,
-                ha="center",
-                va="center",
-                fontsize=13,
-                color="white" if value > 127 else "black",
-                fontweight="bold" if (y, x) == (row, column) else "normal",
-            )
+            color, weight = "white" if value > 127 else "black", "bold" if (y, x) == (row, column) else "normal"
+            patch.text(x, y, value, ha="center", va="center", fontsize=13, color=color, fontweight=weight)
     profile.step(range(28), pixels[row], where="mid", color="black")
     profile.plot(column, pixels[row, column], "o", color="red", markersize=9)
     profile.set(ylim=(-10, 265), xticks=[0, 14, 27], yticks=[0, 255], xlabel="column", title=f"row {row}")
@@ -99,13 +84,8 @@ def prediction_explorer(predictions: Predictions) -> Panel:
     thresholds = torch.arange(101) / 100
     answered = torch.stack([predictions.confidence >= threshold for threshold in thresholds])
     wrong = answered & ~predictions.correct
-    table = pd.DataFrame(
-        {
-            "threshold": thresholds,
-            "answered": answered.float().mean(dim=1),
-            "wrong": wrong.sum(dim=1) / answered.sum(dim=1),
-        }
-    )
+    shares = {"answered": answered.float().mean(dim=1), "wrong": wrong.sum(dim=1) / answered.sum(dim=1)}
+    table = pd.DataFrame({"threshold": thresholds, **shares})
     return Panel(controls, partial(draw_answers, predictions=predictions, table=table), (10.5, 4.6))
 
 

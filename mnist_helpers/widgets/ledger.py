@@ -85,14 +85,8 @@ def draw_guess(
         ax.axvline(0, color="gray", linewidth=1.5)
     ax.plot(guess, 0.9, "v", color=GUESS, markeredgecolor="black", markersize=16)
     left = guess < sum(ax.get_xlim()) / 2
-    ax.annotate(
-        "your guess",
-        (guess, 0.9),
-        (14 if left else -14, 0),
-        textcoords="offset points",
-        va="center",
-        ha="left" if left else "right",
-    )
+    aside = {"xytext": (14 if left else -14, 0), "textcoords": "offset points", "ha": "left" if left else "right"}
+    ax.annotate("your guess", (guess, 0.9), va="center", **aside)
     words = f"{question} Your guess: {guess:g} {unit}".strip() + ". "
     if not committed:
         return words + "Press the button to see what was measured."
@@ -270,15 +264,8 @@ def seeds_text(rows: pd.DataFrame) -> str:
 def describe_measured(rows: pd.DataFrame) -> str:
     """What the runs of one point have after their last epoch."""
     last = last_epochs(rows)
-    loss, accuracy, train, gap = [
-        interval_text(values, digits)
-        for values, digits in (
-            (last["valid_loss"], 3),
-            (100 * last["valid_accuracy"], 2),
-            (100 * last["train_accuracy"], 2),
-            (100 * last["gap"], 2),
-        )
-    ]
+    loss = interval_text(last["valid_loss"], 3)
+    accuracy, train, gap = [interval_text(100 * last[name], 2) for name in ("valid_accuracy", "train_accuracy", "gap")]
     how = "mean and 95 % interval" if len(last) > 1 else "one seed says nothing about the spread"
     return (
         f"measured with {seeds_text(rows)}, after {last['epochs'].iloc[0]} epochs: validation loss {loss}, "

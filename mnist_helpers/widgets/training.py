@@ -126,15 +126,9 @@ def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve | None) ->
             lines |= draw_curve(ax, latest, quantity)
         ax.set(xlim=(0, 10.5), ylim=limits, xlabel="epoch", title=quantity.capitalize())
     for curve in [*earlier, *([latest] if latest and latest.measured_at else [])]:
-        axes[1].annotate(
-            str(curve.number),
-            (curve.measured_at[-1], curve.valid[-1].accuracy),
-            (4, 0),
-            textcoords="offset points",
-            fontsize=13,
-            va="center",
-            color=COLORS["valid"],
-        )
+        end = (curve.measured_at[-1], curve.valid[-1].accuracy)
+        right = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
+        axes[1].annotate(str(curve.number), end, **right, fontsize=13, color=COLORS["valid"])
     if latest is not None:
         axes[1].legend(loc="lower right", frameon=True, framealpha=0.8, edgecolor="none")
     return lines

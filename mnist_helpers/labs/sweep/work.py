@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import joblib
 import pandas as pd
@@ -20,7 +21,7 @@ from mnist_helpers.labs.ledger import write_table
 from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import expected_calibration_error, predict
-from mnist_helpers.runs import library_versions, train_run
+from mnist_helpers.runs import SETTINGS, library_versions, train_run
 from mnist_helpers.training import quick_settings
 
 PATIENCE = 30  # seconds that a Dask scheduler may take to answer
@@ -30,16 +31,14 @@ tqdm.set_lock(threading.RLock())  # the default one uses a semaphore, which a st
 
 def wide_net(dropout: float) -> nn.Sequential:
     """784 → 1024 → 1024 → 10, otherwise as `MNISTNet`: as wide as the smaller networks in Srivastava et al. (2014)."""
+    # fmt: off
     return nn.Sequential(
         nn.Flatten(),
-        nn.Linear(784, 1024),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(1024, 1024),
-        nn.ReLU(),
-        nn.Dropout(dropout),
+        nn.Linear(784, 1024), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(dropout),
         nn.Linear(1024, 10),
     )
+    # fmt: on
 
 
 NETWORKS: dict[str, Callable[[float], nn.Module]] = {"MNISTNet": MNISTNet, "wide": wide_net}
@@ -55,17 +54,9 @@ def train_setting(setting: Setting, data: MNISTData) -> pd.DataFrame:
     data = data.with_split(setting.seed).with_train_size(setting.train_size)
     if setting.pixels == "standardized":
         data = standardized(data)
-    run = train_run(
-        data,
-        dropout=setting.dropout,
-        weight_decay=setting.weight_decay,
-        epochs=setting.epochs,
-        seed=setting.seed,
-        network=NETWORKS[setting.network],
-        optimizer_class=OPTIMIZERS[setting.optimizer],
-        device="cpu",
-        progress=False,
-    )
+    settings: dict[str, Any] = {name: getattr(setting, name) for name in SETTINGS}
+    kinds: dict[str, Any] = {"network": NETWORKS[setting.network], "optimizer_class": OPTIMIZERS[setting.optimizer]}
+    run = train_run(data, **settings, **kinds, device="cpu", progress=False)
     model, history = run.model, run.history
     if len(history) < setting.epochs:  # `fit` ends early on Ctrl+C
         raise KeyboardInterrupt
