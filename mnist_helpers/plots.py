@@ -5,6 +5,7 @@ The lessons look as they do by `plt.style.use("mnist_helpers.lesson")`, a style 
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -136,9 +137,9 @@ def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | Non
     table = calibration_table(predictions, bins)
     errors = [(table["accuracy"] - table["low"]).clip(lower=0), (table["high"] - table["accuracy"]).clip(lower=0)]
     ax.plot([0, 1], [0, 1], ":", color="gray", label="confidence = accuracy")
-    look = {"fmt": "o", "capsize": 4, "color": COLORS["test"], "label": "predictions, 95 % interval"}
+    look: dict[str, Any] = {"fmt": "o", "capsize": 4, "color": COLORS["test"], "label": "predictions, 95 % interval"}
     ax.errorbar(table["confidence"], table["accuracy"], yerr=errors, **look)
-    below = {"xytext": (0, -16), "textcoords": "offset points", "ha": "center", "fontsize": 13}
+    below: dict[str, Any] = {"xytext": (0, -16), "textcoords": "offset points", "ha": "center", "fontsize": 13}
     for row in table.itertuples():
         ax.annotate(f"{row.images:,}", (row.confidence, row.low), **below)
     ax.set(xlim=(0, 1.02), ylim=(-0.1, 1.05), xlabel="confidence (mean of the group)", ylabel="accuracy")

@@ -84,9 +84,8 @@ def draw_guess(
     if limits[0] < 0 < limits[1]:
         ax.axvline(0, color="gray", linewidth=1.5)
     ax.plot(guess, 0.9, "v", color=GUESS, markeredgecolor="black", markersize=16)
-    left = guess < sum(ax.get_xlim()) / 2
-    aside = {"xytext": (14 if left else -14, 0), "textcoords": "offset points", "ha": "left" if left else "right"}
-    ax.annotate("your guess", (guess, 0.9), va="center", **aside)
+    aside = {"xytext": (14, 0), "ha": "left"} if guess < sum(ax.get_xlim()) / 2 else {"xytext": (-14, 0), "ha": "right"}
+    ax.annotate("your guess", (guess, 0.9), va="center", textcoords="offset points", **aside)  # type: ignore[arg-type]
     words = f"{question} Your guess: {guess:g} {unit}".strip() + ". "
     if not committed:
         return words + "Press the button to see what was measured."
