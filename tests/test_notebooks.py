@@ -130,6 +130,15 @@ def test_cells_are_short(path):
     assert "ccc" not in kinds, "three code cells in a row"
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_lesson_imports_from_the_package_itself_its_panels_and_its_labs(path):
+    notebook = read(path)
+    sources = [cell.source for cell in code_cells(notebook)] + solutions(notebook)
+    modules = re.findall(r"(?m)^ *from (mnist_helpers\S*) import", "\n".join(sources))
+    offered = r"mnist_helpers|mnist_helpers\.widgets(\.\w+)?|mnist_helpers\.labs\.\w+"
+    assert modules and not [module for module in modules if not re.fullmatch(offered, module)]
+
+
 def slide_type(cell):
     return cell.metadata.get("slideshow", {}).get("slide_type")
 
