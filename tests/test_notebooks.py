@@ -69,13 +69,13 @@ def test_what_the_lessons_are_about_is_shown_once():
         "runs.train_run",
         "data.split_train_valid",
         "data.make_loader",
-        "ledger.paired_differences",
-        "ledger.mean_interval",
-        "own_digits.preprocessing_stages",
-        "own_digits.scale_to_fit",
-        "own_digits.center_by_mass",
-        "clinic.mc_dropout",
-        "clinic.Shifted",
+        "labs.ledger.paired_differences",
+        "labs.ledger.mean_interval",
+        "labs.own_digits.preprocessing_stages",
+        "labs.own_digits.scale_to_fit",
+        "labs.own_digits.center_by_mass",
+        "labs.clinic.mc_dropout",
+        "labs.clinic.Shifted",
     ]
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
