@@ -1,4 +1,4 @@
-"""What holds for the project as a whole: one list of packages, one direction of imports, short explained functions."""
+"""What holds for the project as a whole: one list of packages, one version, one direction of imports, short functions."""
 import ast
 import io
 import re
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+import mnist_helpers
 
 try:
     import tomllib
@@ -56,8 +58,10 @@ def pyproject():
 
 @pytest.fixture(scope="module")
 def declared(pyproject):
-    """All packages of pyproject.toml."""
-    return requirements(sum(pyproject["optional-dependencies"].values(), pyproject["dependencies"]))
+    """All packages of pyproject.toml but those of the extra "dev"; extras that name other extras add nothing."""
+    extras = [lines for extra, lines in pyproject["optional-dependencies"].items() if extra != "dev"]
+    lines = sum(extras, pyproject["dependencies"])
+    return requirements(line for line in lines if not line.startswith("mnist-helpers["))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +102,27 @@ def test_what_a_module_imports_is_declared(declared, module):
 def test_the_ledger_is_not_ignored_and_so_goes_into_the_package():
     ledger = "mnist_helpers/ledger.csv.gz"  # hatchling packs what lies in the folder, without what git ignores
     assert subprocess.run(["git", "check-ignore", "--no-index", "-q", ledger], cwd=ROOT).returncode != 0
+
+
+# ---------------------------------------------------------------- versions
+
+
+@pytest.fixture(scope="module")
+def citation():
+    return yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+
+def newest_release():
+    """(version, date) of the first release in CHANGELOG.md, after what is not released yet."""
+    return re.search(r"(?m)^## \[(\d\S*)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")).groups()
+
+
+def test_changelog_citation_and_package_have_one_version(citation):
+    assert newest_release()[0] == citation["version"] == mnist_helpers.__version__
+
+
+def test_changelog_and_citation_have_one_date(citation):
+    assert newest_release()[1] == str(citation["date-released"])
 
 
 # ---------------------------------------------------------------- imports
