@@ -128,6 +128,12 @@ def test_changelog_and_citation_have_one_date(citation):
     assert newest_release()[1] == str(citation["date-released"])
 
 
+def test_pre_commit_runs_the_ruff_of_the_extra_dev(pyproject):
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    (revision,) = [entry["rev"] for entry in repositories if entry["repo"].endswith("/ruff-pre-commit")]
+    assert f"ruff=={revision.removeprefix('v')}" in pyproject["optional-dependencies"]["dev"]
+
+
 # ---------------------------------------------------------------- imports
 
 
