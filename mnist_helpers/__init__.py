@@ -1,5 +1,7 @@
 """Helpers for the MNIST lessons: what a notebook has explained once, the next ones import from here."""
 
+__version__ = "0.2.0"
+
 from mnist_helpers.data import MNISTData, load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
 from mnist_helpers.model import MNISTNet, count_parameters, layer_table
 from mnist_helpers.plots import (

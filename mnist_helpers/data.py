@@ -252,7 +252,7 @@ def download(folder: Path) -> None:
             target = folder / "MNIST" / "raw"
             target.mkdir(parents=True, exist_ok=True)
             for name in MD5:
-                os.replace(Path(unfinished, "MNIST", "raw", name), target / name)
+                Path(unfinished, "MNIST", "raw", name).replace(target / name)
     finally:
         socket.setdefaulttimeout(patience)
 

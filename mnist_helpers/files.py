@@ -37,8 +37,8 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(unfinished, 0o644)
-        os.replace(unfinished, path)
+        Path(unfinished).chmod(0o644)
+        Path(unfinished).replace(path)
     finally:
         Path(unfinished).unlink(missing_ok=True)
     if os.name == "posix":  # there the new name, too, must be brought to the disk

@@ -26,6 +26,7 @@ class MNISTNet(nn.Module):
         # fmt: on
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The logits of the images: what `model(images)` returns."""
         if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
             got = f"{tuple(images.shape)} {images.dtype}"
             raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {got}")

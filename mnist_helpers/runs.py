@@ -83,7 +83,7 @@ def save_run(path: str | Path, run: Run, data: MNISTData, **more: str) -> Path:
         "format": FORMAT,
         "weights": {name: tensor.cpu() for name, tensor in run.model.state_dict().items()},
         "history": dataclasses.asdict(run.history),
-        "settings": {name: getattr(value, "item", lambda: value)() for name, value in run.settings.items()},
+        "settings": {name: value.item() if hasattr(value, "item") else value for name, value in run.settings.items()},
         "versions": run.versions,
         "data": {"about": str(data), "fingerprint": data.fingerprint(), **more},
     }

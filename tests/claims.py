@@ -9,9 +9,9 @@ import math
 from functools import lru_cache
 
 import pandas as pd
-from lessons import stored_numbers
 from scipy.stats import t
 
+from lessons import stored_numbers
 from mnist_helpers.labs import ledger
 
 

@@ -10,9 +10,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 import torch
-from own_runs import keep_runs_apart
 
 import mnist_helpers as mh
+from own_runs import keep_runs_apart
 
 
 def pytest_configure(config):

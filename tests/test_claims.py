@@ -8,8 +8,9 @@ import inspect
 import re
 from pathlib import Path
 
-import claims
 import pytest
+
+import claims
 from lessons import PATHS, markdown_cells, read
 
 README = Path(__file__).parent.parent / "README.md"

@@ -77,7 +77,7 @@ def test_networks_are_trained_where_the_stored_answers_belong_to_other_data(
     answers = answers_of_seeds(tiny, path)
     assert "Training 2 networks now" in capsys.readouterr().out
     assert answers.shape == (2, 100) and answers.dtype == torch.int64
-    assert 0 <= answers.min() and answers.max() <= 9
+    assert answers.min() >= 0 and answers.max() <= 9
     assert torch.equal(answers[1], answers_of(tiny, seed=1))
 
 
@@ -118,7 +118,7 @@ def test_the_answers_that_come_with_the_package_are_right_as_often_as_the_recipe
     answers = answers_of_seeds(full)
     assert capsys.readouterr().out == "Loaded the answers of 10 networks.\n"
     accuracies = (answers == full.test.tensors[1]).double().mean(dim=1)
-    assert 0.97 < accuracies.min() and accuracies.max() < 0.985
+    assert accuracies.min() > 0.97 and accuracies.max() < 0.985
 
 
 # ---------------------------------------------------------------- confusion_counts, LABEL_DOUBTS
@@ -260,7 +260,7 @@ def test_the_images_that_are_changed_stay_as_they_were(batch):
     changed = change_images(batch[0], right=2, down=-1, angle=20, scale=0.8)
     assert torch.equal(batch[0], before)
     assert changed.shape == before.shape and changed.dtype == torch.float32
-    assert 0 <= changed.min() and changed.max() <= 1 + 1e-5
+    assert changed.min() >= 0 and changed.max() <= 1 + 1e-5
 
 
 # ---------------------------------------------------------------- Shifted

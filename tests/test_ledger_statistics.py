@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from small_ledger import made_ledger, made_run
 
 from mnist_helpers.labs.ledger import (
     COLUMNS,
@@ -17,6 +16,7 @@ from mnist_helpers.labs.ledger import (
     write_table,
 )
 from mnist_helpers.labs.sweep.grid import Setting
+from small_ledger import made_ledger, made_run
 
 NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
 

@@ -15,7 +15,6 @@ import torch
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from scipy import stats
-from small_ledger import made_ledger
 
 from mnist_helpers import ledger_widgets, training, widgets
 from mnist_helpers.labs.ledger import RECIPE
@@ -25,6 +24,7 @@ from mnist_helpers.live import Curve
 from mnist_helpers.plots import COLORS
 from mnist_helpers.training import Metrics
 from mnist_helpers.widgets.ledger import guess, ledger_explorer
+from small_ledger import made_ledger
 
 PARTS = ("train", "valid")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from nbclient import NotebookClient
 
+from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from mnist_helpers.labs.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
 
 

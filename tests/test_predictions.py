@@ -188,7 +188,7 @@ def test_each_prediction_is_in_one_group(predictions, bins):
 def test_the_accuracy_of_a_group_lies_within_its_interval(predictions, bins):
     table = calibration_table(predictions, bins)
     assert ((table["low"] <= table["accuracy"] + 1e-9) & (table["accuracy"] <= table["high"] + 1e-9)).all()
-    assert ((0 <= table["low"]) & (table["low"] < table["high"]) & (table["high"] <= 1)).all()
+    assert ((table["low"] >= 0) & (table["low"] < table["high"]) & (table["high"] <= 1)).all()
 
 
 def test_the_groups_means_average_to_the_whole(predictions):

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import mnist_helpers_server
 import pytest
+
+import mnist_helpers_server
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = "etc/jupyter/jupyter_server_config.d/mnist-helpers.json"

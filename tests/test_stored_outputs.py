@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import findings
 import nbformat
 import pytest
-from lessons import PATHS, code_cells, read
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+import findings
+from lessons import PATHS, code_cells, read
 from stored_outputs import HOLDS, broken, compare_cell, differences, text_of
 
 ROOT = Path(__file__).resolve().parent.parent

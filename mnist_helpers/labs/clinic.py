@@ -150,18 +150,18 @@ def input_gradient(model: nn.Module, images: torch.Tensor, labels: torch.Tensor)
 
 
 def adversarial_steps(
-    model: nn.Module, image: torch.Tensor, label: torch.Tensor, steps: int = 20, size: float = 0.01
+    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, steps: int = 20, size: float = 0.01
 ) -> torch.Tensor:
-    """Change an image (1, 28, 28) step by step so that the loss of its label grows: (steps + 1, 1, 28, 28).
+    """Change images (n, 1, 28, 28) step by step so that the loss of their labels grows: (steps + 1, n, 1, 28, 28).
 
     In each step every pixel moves by `size`, up or down as its gradient says, and stays in [0, 1]: the basic iterative
     method of Kurakin, Goodfellow and Bengio (2017), Adversarial Examples in the Physical World.
     """
-    images, labels = [image[None].to(device_of(model))], label.reshape(1)
+    path = [images.to(device_of(model))]
     for _ in range(steps):
-        direction = input_gradient(model, images[-1], labels).sign()
-        images.append((images[-1] + size * direction).clamp(0, 1))
-    return torch.cat(images).cpu()
+        direction = input_gradient(model, path[-1], labels).sign()
+        path.append((path[-1] + size * direction).clamp(0, 1))
+    return torch.stack(path).cpu()
 
 
 if __name__ == "__main__":

@@ -59,9 +59,8 @@ def draw_doubt(figure: Figure, model: MNISTNet, images: dict[str, torch.Tensor],
     right.vlines(range(10), *np.quantile(passes.numpy(), [0.05, 0.95], axis=0), color="black", linewidth=3)
     right.set_ylabel("")
     answers = passes.argmax(dim=1).bincount(minlength=10)
-    said = ", ".join(
-        f"{answers[digit]} times {digit}" for digit in answers.argsort(descending=True)[:3].tolist() if answers[digit]
-    )
+    most = [digit for digit in answers.argsort(descending=True)[:3].tolist() if answers[digit]]
+    said = ", ".join(f"{answers[digit]} times {digit}" for digit in most)
     return (
         f"Picture: {picture}. Plain softmax: {plain.argmax()} with probability {plain.max():.2f}. 100 passes with "
         f"dropout {rate:g}: mean probability {passes.mean(dim=0).max():.2f} for {passes.mean(dim=0).argmax()}; "
@@ -87,9 +86,8 @@ def change_explorer(model: nn.Module, dataset: TensorDataset) -> Panel:
         control.layout.width = "255px"
     frozen = copy.deepcopy(model).cpu().eval()
     unchanged = predict(frozen, dataset).accuracy
-    return Panel(
-        controls, partial(draw_changed, model=frozen, dataset=dataset, rows=rows, unchanged=unchanged), (10.5, 3.9)
-    )
+    draw = partial(draw_changed, model=frozen, dataset=dataset, rows=rows, unchanged=unchanged)
+    return Panel(controls, draw, (10.5, 3.9))
 
 
 def draw_changed(
@@ -98,9 +96,7 @@ def draw_changed(
     """Ten changed images with their answers, and the accuracy of each digit on the whole dataset."""
     images, labels = dataset.tensors
     predictions = predict(model, TensorDataset(change_images(images, **change), labels))
-    axes = figure.subplot_mosaic(
-        [["0", "1", "2", "3", "4", "bars"], ["5", "6", "7", "8", "9", "bars"]], width_ratios=[1, 1, 1, 1, 1, 3.2]
-    )
+    axes = figure.subplot_mosaic([[*"01234", "bars"], [*"56789", "bars"]], width_ratios=[1, 1, 1, 1, 1, 3.2])
     places = np.array([axes[str(place)] for place in range(10)])
     plot_predictions(predictions[rows], axes=places)
     for place, ax in enumerate(places):
@@ -132,7 +128,8 @@ def flip_explorer(model: nn.Module, dataset: TensorDataset, size: float = 0.01) 
 
     @lru_cache
     def path(digit: int) -> torch.Tensor:
-        return adversarial_steps(frozen, right.images[right.labels == digit][0], torch.tensor(digit), 30, size)
+        first = right[right.labels == digit][:1]
+        return adversarial_steps(frozen, first.images, first.labels, 30, size)[:, 0]
 
     controls = {
         "digit": widgets.SelectionSlider(options=classes_of(right.labels), description="digit", **WIDE),

@@ -6,6 +6,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
@@ -56,8 +57,7 @@ def draw_pixels(
     profile.step(range(28), pixels[row], where="mid", color="black")
     profile.plot(column, pixels[row, column], "o", color="red", markersize=9)
     profile.set(ylim=(-10, 265), xticks=[0, 14, 27], yticks=[0, 255], xlabel="column", title=f"row {row}")
-    whole.set_title(f"label {labels[index]}, image {index:,}")
-    whole.set(xticks=[0, 14, 27], yticks=[0, 14, 27])
+    whole.set(xticks=[0, 14, 27], yticks=[0, 14, 27], title=f"label {labels[index]}, image {index:,}")
     patch.set(xticks=[], yticks=[], title="pixels in the square")
     numbers = " ".join(str(value) for value in pixels[row].tolist())
     return (
@@ -99,22 +99,13 @@ def draw_answers(
     kind: str,
 ) -> str:
     """Share answered and share wrong against the threshold, and up to 10 images of the chosen kind."""
-    rows = [["answered", *"01234"], ["wrong", *"56789"]]
-    axes = figure.subplot_mosaic(rows, width_ratios=[3, 1.2, 1.2, 1.2, 1.2, 1.2])
-    for column, title in (("answered", "answered"), ("wrong", "wrong, of the answered")):
-        ax = axes[column]
-        ax.plot(table["threshold"], table[column], color=COLORS["test"])
-        ax.axvline(threshold, color="black", linewidth=1.5)
-        ax.set_title(title)
-        ax.set(xlim=(-0.02, 1.02), ylim=(0, None))
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes["wrong"].set_xlabel("threshold")
+    axes = figure.subplot_mosaic([["answered", *"01234"], ["wrong", *"56789"]], width_ratios=[3] + 5 * [1.2])
+    draw_shares(axes, table, threshold)
     answered = predictions.confidence >= threshold
     kinds = {"wrong": answered & ~predictions.correct, "right": answered & predictions.correct, "refused": ~answered}
     chosen = kinds[kind].clone()
     for wanted, given in ((true, predictions.labels), (predicted, predictions.predicted)):
-        if wanted != "any":
-            chosen &= given == wanted
+        chosen &= (given == wanted) | (wanted == "any")
     found = predictions[chosen]
     found = found[(found.confidence - threshold).abs().argsort()[:10]]
     draw_gallery(np.array([axes[str(place)] for place in range(10)]), found)
@@ -126,6 +117,18 @@ def draw_answers(
         f"{predicted}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the nearest to the "
         f"threshold first."
     )
+
+
+def draw_shares(axes: dict[str, Axes], table: pd.DataFrame, threshold: float) -> None:
+    """The shares answered and wrong against the threshold, with a line at the chosen one."""
+    for column, title in (("answered", "answered"), ("wrong", "wrong, of the answered")):
+        ax = axes[column]
+        ax.plot(table["threshold"], table[column], color=COLORS["test"])
+        ax.axvline(threshold, color="black", linewidth=1.5)
+        ax.set_title(title)
+        ax.set(xlim=(-0.02, 1.02), ylim=(0, None))
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
+    axes["wrong"].set_xlabel("threshold")
 
 
 def draw_gallery(axes: np.ndarray, predictions: Predictions) -> None:

@@ -110,7 +110,7 @@ class LedgerExplorer(LivePanel):
         runs = matching(ledger, {name: value for name, value in RECIPE.items() if name not in POINT})
         if runs.empty:
             raise ValueError("the ledger holds no run of the recipe's network and optimizer: there is nothing to show")
-        self.points = {key: rows for key, rows in runs.sort_values(["seed", "epoch"]).groupby(POINT)}
+        self.points = dict(iter(runs.sort_values(["seed", "epoch"]).groupby(POINT)))
         self.limits = {int(size): axis_limits(rows) for size, rows in runs.groupby("train_size")}
         self.epochs = runs.groupby("train_size")["epochs"].max().to_dict()
         self.data = data

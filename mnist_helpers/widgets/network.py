@@ -64,9 +64,8 @@ def draw_dropout(figure: Figure, model: MNISTNet, examples: dict, digit: int, ra
     """The image, the units of both hidden layers, and the ten probabilities with their spread."""
     layers, probabilities = dropout_draws(model, examples[digit], rate, mode == "train", seed=draw)
     undropped, _ = dropout_draws(model, examples[digit], 0.0, False, seed=0, draws=1)
-    axes = figure.subplot_mosaic(
-        [["image", "0", "bars"], [".", "1", "bars"]], width_ratios=[0.6, 1.3, 1.5], height_ratios=[8, 4]
-    )
+    places: list = [["image", "0", "bars"], [".", "1", "bars"]]
+    axes = figure.subplot_mosaic(places, width_ratios=[0.6, 1.3, 1.5], height_ratios=[8, 4])
     axes["image"].imshow(examples[digit][0, 0].numpy(), cmap="gray_r")
     axes["image"].set_axis_off()
     for number, (values, dropped) in enumerate(layers):
@@ -75,12 +74,8 @@ def draw_dropout(figure: Figure, model: MNISTNet, examples: dict, digit: int, ra
     low, high = np.quantile(probabilities.numpy(), [0.05, 0.95], axis=0)
     axes["bars"].vlines(range(10), low, high, color="black", linewidth=3)
     answers = probabilities.argmax(dim=1)
-    axes["bars"].set(
-        ylim=(0, 1.02),
-        ylabel="",
-        xlabel="class, with its probability in this draw",
-        title=f"this draw: {answers[0]}, of 200 draws {(answers == digit).sum()} right",
-    )
+    axes["bars"].set(ylim=(0, 1.02), ylabel="", xlabel="class, with its probability in this draw")
+    axes["bars"].set_title(f"this draw: {answers[0]}, of 200 draws {(answers == digit).sum()} right")
     first, second = [int(dropped.sum()) for _, dropped in layers]
     scaled = f"the others × {1 / (1 - rate):.2f}" if mode == "train" else "nothing is changed"
     return (

@@ -78,15 +78,12 @@ class DrawingPad(Panel):
         controls = {
             "example": widgets.Dropdown(options=options, description="example", layout={"width": "230px"}),
             "brush": widgets.IntSlider(BRUSH, 8, 40, description="brush width", **WIDE),
-            **{
-                step: widgets.Checkbox(True, description=text, indent=False, layout=apart)
-                for step, text in SWITCHES.items()
-            },
         }
+        for step, text in SWITCHES.items():
+            controls[step] = widgets.Checkbox(True, description=text, indent=False, layout=apart)
         self.canvas = make_canvas(self)
-        self.upload = widgets.FileUpload(
-            accept=".png,.jpg,.jpeg", description="Upload a photo", layout={"width": "auto"}
-        )
+        kinds = ".png,.jpg,.jpeg"
+        self.upload = widgets.FileUpload(accept=kinds, description="Upload a photo", layout={"width": "auto"})
         self.upload.observe(lambda change: self.run_here(self.take_upload), "value")
         super().__init__(controls, self.draw_pad, (7.6, 3.5))
         self.children = self.arrange()

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from lab_pages import Lesson, Server
 
 PROJECTOR = {"width": 1280, "height": 720}

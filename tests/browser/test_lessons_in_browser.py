@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+
 from lab_pages import SCREENSHOTS, PanelOnPage
 
 LESSONS = [

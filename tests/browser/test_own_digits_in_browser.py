@@ -5,9 +5,9 @@ import re
 
 import numpy as np
 import pytest
-from lab_pages import SCREENSHOTS, PanelOnPage
 from PIL import Image
 
+from lab_pages import SCREENSHOTS, PanelOnPage
 from mnist_helpers.labs.own_digits import CANVAS, draw_strokes, load_drawings
 
 pytestmark = pytest.mark.parametrize("lesson", ["07_your_own_digits to pad"], indirect=True)

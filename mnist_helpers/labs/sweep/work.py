@@ -134,12 +134,7 @@ def sweep(
     if jobs < 1 and jobs != -1:
         raise ValueError(f"jobs must be a whole number from 1 up, or -1 for one on each core, got {jobs}")
     data, fingerprint = load_once(root)
-    largest = max(setting.train_size for setting in wanted)
-    if largest > len(data.train):
-        raise ValueError(
-            f"there are runs with {largest:,} training images, but this is all there is: {data}. "
-            "Choose smaller sizes, or let MNIST_DATA_DIR name the folder with the MNIST files"
-        )
+    check_size(max(setting.train_size for setting in wanted), data)
     claim(folder, data, fingerprint)
     missing = [setting for setting in wanted if not (folder / setting.name).exists()]
     print(f"{data}\n{len(wanted) - len(missing)} of {len(wanted)} runs are in {folder}, {len(missing)} to train.")
@@ -156,6 +151,15 @@ def sweep(
         raise ConnectionError(
             f"the workers were lost with {lost} runs still to train. The finished runs are kept; "
             "the same command goes on from there"
+        )
+
+
+def check_size(largest: int, data: MNISTData) -> None:
+    """Raise ValueError when there are fewer than `largest` training images."""
+    if largest > len(data.train):
+        raise ValueError(
+            f"there are runs with {largest:,} training images, but this is all there is: {data}. "
+            "Choose smaller sizes, or let MNIST_DATA_DIR name the folder with the MNIST files"
         )
 
 
