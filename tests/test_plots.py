@@ -10,17 +10,8 @@ import torch
 from matplotlib.colors import to_hex, to_rgba
 from sklearn.metrics import confusion_matrix
 
-from mnist_helpers.plots import (
-    COLORS,
-    WRONG,
-    plot_calibration,
-    plot_confusion_matrix,
-    plot_differences,
-    plot_digits,
-    plot_history,
-    plot_predictions,
-    plot_probabilities,
-)
+from mnist_helpers import plots
+from mnist_helpers.plots import COLORS, WRONG, plot_digits, plot_predictions
 from mnist_helpers.predictions import Predictions, calibration_table
 from mnist_helpers.training import History
 
@@ -75,16 +66,14 @@ def assert_shows(axes, images):
         assert drawn.cmap(0.0)[:3] == (1, 1, 1) and drawn.cmap(1.0)[:3] == (0, 0, 0)
 
 
-# ---------------------------------------------------------------- all plots
-
 PLOTS = {
     "digits": (lambda p, h, axes: plot_digits(p.images[:10], p.labels[:10], axes=axes), (2, 5)),
-    "history": (lambda p, h, axes: plot_history(h, running=True, axes=axes), (1, 2)),
+    "history": (lambda p, h, axes: plots.plot_history(h, running=True, axes=axes), (1, 2)),
     "predictions": (lambda p, h, axes: plot_predictions(p[:10], axes=axes), (2, 5)),
-    "probabilities": (lambda p, h, axes: plot_probabilities(SHARES, 2, ax=axes), ()),
-    "confusion_matrix": (lambda p, h, axes: plot_confusion_matrix(p, ax=axes), ()),
-    "calibration": (lambda p, h, axes: plot_calibration(p, ax=axes), ()),
-    "differences": (lambda p, h, axes: plot_differences(DIFFERENCES, axes=axes), (1, 2)),
+    "probabilities": (lambda p, h, axes: plots.plot_probabilities(SHARES, 2, ax=axes), ()),
+    "confusion_matrix": (lambda p, h, axes: plots.plot_confusion_matrix(p, ax=axes), ()),
+    "calibration": (lambda p, h, axes: plots.plot_calibration(p, ax=axes), ()),
+    "differences": (lambda p, h, axes: plots.plot_differences(DIFFERENCES, axes=axes), (1, 2)),
 }
 EACH_PLOT = pytest.mark.parametrize("draw, shape", PLOTS.values(), ids=PLOTS)
 
@@ -116,9 +105,6 @@ def test_the_lessons_style_has_an_opaque_figure_readable_letters_and_the_colours
         assert to_rgba(plt.rcParams["figure.facecolor"])[3] == 1 and plt.rcParams["font.size"] >= 12
         palette = [to_hex(color).upper() for color in plt.rcParams["axes.prop_cycle"].by_key()["color"]]
     assert len(set(COLORS.values())) == 3 and set(COLORS.values()) <= set(palette)
-
-
-# ---------------------------------------------------------------- plot_digits
 
 
 def test_images_are_drawn_as_they_are_with_a_channel_or_without(sample):
@@ -168,12 +154,9 @@ def test_a_number_of_columns_that_cannot_be_is_refused(three, columns):
             plot(what, columns=columns)
 
 
-# ---------------------------------------------------------------- plot_history
-
-
 @pytest.mark.parametrize("running", [False, True], ids=["measured only", "running values too"])
 def test_the_curves_are_the_historys_numbers_over_whole_epochs_each_in_the_legend(history, running):
-    axes = plot_history(history, running=running)
+    axes = plots.plot_history(history, running=running)
     parts = ["train", "valid", "running"] if running else ["train", "valid"]
     for ax, quantity in zip(axes, ["loss", "accuracy"]):
         assert [list(line.get_xdata()) for line in ax.lines] == [[1, 2, 3]] * len(parts)
@@ -187,17 +170,14 @@ def test_the_curves_are_the_historys_numbers_over_whole_epochs_each_in_the_legen
 
 
 def test_curves_differ_by_colour_and_by_marker_or_dashes(history):
-    for ax in plot_history(history, running=True):
+    for ax in plots.plot_history(history, running=True):
         train, valid, running = ax.lines
         assert [line.get_color() for line in ax.lines] == [COLORS["train"], COLORS["valid"], COLORS["train"]]
         assert train.get_marker() != valid.get_marker() and running.get_linestyle() == "--"
 
 
 def test_an_empty_history_gives_empty_axes():
-    assert [len(line.get_xdata()) for line in plot_history(History())[0].lines] == [0, 0]
-
-
-# ---------------------------------------------------------------- plot_predictions
+    assert [len(line.get_xdata()) for line in plots.plot_history(History())[0].lines] == [0, 0]
 
 
 def test_only_wrong_predictions_have_a_cross_bold_letters_another_colour_and_a_whole_frame_without_ticks(three):
@@ -217,11 +197,8 @@ def test_predictions_fill_rows_of_five_or_of_as_many_columns_as_asked_for(predic
     assert plot_predictions(predictions[:7], columns=3).shape == (3, 3)
 
 
-# ---------------------------------------------------------------- plot_probabilities
-
-
 def test_the_bars_are_the_probabilities_on_axes_that_hold_a_bar_of_1():
-    ax = plot_probabilities(SHARES)
+    ax = plots.plot_probabilities(SHARES)
     assert [bar.get_height() for bar in ax.patches] == pytest.approx(SHARES.tolist())
     assert [bar.get_x() + bar.get_width() / 2 for bar in ax.patches] == pytest.approx(range(10))
     assert texts_of(ax.get_xticklabels()) == DIGITS and names_of(ax) == ("class", "probability")
@@ -231,7 +208,7 @@ def test_the_bars_are_the_probabilities_on_axes_that_hold_a_bar_of_1():
 
 @pytest.mark.parametrize("label", [2, torch.tensor(2)], ids=["int", "tensor"])
 def test_an_arrow_points_at_the_bar_of_the_true_class(label):
-    (text,) = plot_probabilities(SHARES, label).texts
+    (text,) = plots.plot_probabilities(SHARES, label).texts
     assert text.get_text() == "true class" and text.arrow_patch is not None
     assert text.xy == pytest.approx((2, 0.1))
 
@@ -239,33 +216,27 @@ def test_an_arrow_points_at_the_bar_of_the_true_class(label):
 @pytest.mark.parametrize("shape", [(9,), (11,), (1, 10), ()])
 def test_anything_but_ten_probabilities_is_refused_with_its_shape(shape):
     with pytest.raises(ValueError) as caught:
-        plot_probabilities(torch.zeros(shape))
+        plots.plot_probabilities(torch.zeros(shape))
     assert str(shape) in str(caught.value)
 
 
-# ---------------------------------------------------------------- plot_confusion_matrix
-
-
 def test_the_confusion_matrix_shows_scikit_learns_counts_at_each_digit(predictions):
-    ax = plot_confusion_matrix(predictions)
+    ax = plots.plot_confusion_matrix(predictions)
     expected = confusion_matrix(predictions.labels, predictions.predicted)
     assert texts_of(ax.texts) == [str(count) for count in expected.flatten()]
     assert texts_of(ax.get_xticklabels()) == texts_of(ax.get_yticklabels()) == DIGITS
 
 
 def test_rows_of_the_confusion_matrix_are_true_labels_and_each_digit_has_one(three):
-    ax = plot_confusion_matrix(three)
+    ax = plots.plot_confusion_matrix(three)
     image = ax.images[0].get_array()
     assert image.shape == (10, 10) and image[5, 3] == 1 and image[3, 5] == 0
     assert names_of(ax) == ("predicted label", "true label")
 
 
-# ---------------------------------------------------------------- plot_calibration
-
-
 @pytest.mark.parametrize("bins", [5, 10])
 def test_the_calibration_shows_the_groups_of_the_table_beside_the_line_of_agreement(predictions, bins):
-    ax, table = plot_calibration(predictions, bins=bins), calibration_table(predictions, bins)
+    ax, table = plots.plot_calibration(predictions, bins=bins), calibration_table(predictions, bins)
     points, _, (bars,) = ax.containers[0].lines
     np.testing.assert_allclose(points.get_xydata(), table[["confidence", "accuracy"]])
     ends = [segment[:, 1] for segment in bars.get_segments()]
@@ -276,9 +247,6 @@ def test_the_calibration_shows_the_groups_of_the_table_beside_the_line_of_agreem
     assert ax.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
     assert texts_of(ax.get_legend().get_texts()) == ["confidence = accuracy", "predictions, 95 % interval"]
     assert names_of(ax) == ("confidence (mean of the group)", "accuracy")
-
-
-# ---------------------------------------------------------------- plot_differences
 
 
 def points_of(ax):
@@ -293,7 +261,7 @@ def points_of(ax):
 
 
 def test_each_difference_stands_in_the_line_of_its_setting_with_a_full_marker_where_its_interval_leaves_out_zero():
-    axes = plot_differences(DIFFERENCES)
+    axes = plots.plot_differences(DIFFERENCES)
     accuracy, calibration = [points_of(ax) for ax in axes]
     assert accuracy == {
         0: pytest.approx((0.3, 0.2, 0.4, True)),
@@ -315,7 +283,7 @@ def test_titles_and_numbers_of_the_differences_have_room():
         for name, scale in scales.items()
     )
     with plt.style.context(STYLE):
-        axes = plot_differences(table)
+        axes = plots.plot_differences(table)
         figure = axes[0].figure
         figure.canvas.draw()
         titles = [ax.title.get_window_extent() for ax in axes]

@@ -19,9 +19,6 @@ def said(confidences, correct):
     return Predictions(probabilities.log(), labels, torch.arange(len(labels)).float().reshape(-1, 1, 1, 1))
 
 
-# ---------------------------------------------------------------- predict
-
-
 def test_predictions_are_the_models_own_in_order_with_dropout_off_and_without_gradients(model, sample):
     predictions = predict(model.train(), sample.test)
     images, labels = sample.test.tensors
@@ -48,9 +45,6 @@ def test_predict_takes_a_model_without_parameters(batch):
 def test_predict_refuses_an_empty_dataset(model):
     with pytest.raises(ValueError, match="empty"):
         predict(model, EMPTY)
-
-
-# ---------------------------------------------------------------- Predictions
 
 
 def test_probabilities_confidence_and_class_follow_from_the_logits():
@@ -127,9 +121,6 @@ def test_a_number_that_is_not_whole_or_too_small_is_refused(predictions, number)
             call(predictions, number)
     with pytest.raises(ValueError, match="size must be a whole number from 1 to 1000.*got 1001"):
         predictions.sample(1001)
-
-
-# ---------------------------------------------------------------- calibration
 
 
 @pytest.mark.parametrize("bins", [1, 5, 10, 37])

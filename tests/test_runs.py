@@ -41,9 +41,6 @@ def quick(small):
     return lambda **settings: load_or_train("own", data, **{"epochs": 1, "progress": False} | settings)
 
 
-# ---------------------------------------------------------------- saving and loading
-
-
 def test_a_loaded_run_is_the_run_that_was_saved(tmp_path, trained, small):
     old = dataclasses.replace(trained, versions={"python": "3.0", "torch": "0.1"})
     saved = save_run(str(tmp_path / "a" / "b" / "run.pt"), old, small)
@@ -72,9 +69,6 @@ def test_an_interrupted_save_leaves_the_older_run(path, trained, small, monkeypa
     with pytest.raises(KeyboardInterrupt):
         save_run(path, dataclasses.replace(trained, settings={}), small)
     assert load_run(path, small).settings == trained.settings
-
-
-# ---------------------------------------------------------------- files that cannot be used
 
 
 def complaint(path, data, kind=ValueError):
@@ -164,9 +158,6 @@ def test_a_run_trained_on_other_data_is_refused_with_both_data_unless_any_will_d
     assert device_of(load_run(path, None, device="meta").model).type == "meta"
 
 
-# ---------------------------------------------------------------- train_run
-
-
 def test_train_run_follows_the_recipe_and_is_repeatable_to_the_last_bit(trained, small):
     run = train_run(small, epochs=2, progress=False)
     assert run.settings == {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 2, "seed": 0} and len(run.history) == 2
@@ -199,9 +190,6 @@ def test_a_setting_changes_the_trained_weights_and_only_the_seed_the_first_ones_
     other_weights, other_batches, other = first_weights_and_batches(small, monkeypatch, **setting)
     assert not equal_weights(other.model, run.model) and other.settings == trained.settings | setting
     assert torch.equal(other_weights, weights) == (other_batches[: len(batches)] == batches) == ("seed" not in setting)
-
-
-# ---------------------------------------------------------------- load_or_train
 
 
 def test_a_run_is_trained_at_first_and_loaded_from_then_on_whatever_the_options_of_fit(own_runs, quick, capsys):
@@ -244,9 +232,6 @@ def test_a_setting_that_there_is_not_is_refused_where_a_run_is_stored_too(own_ru
     quick()
     with pytest.raises(TypeError, match="'droput'.*dropout, weight_decay"):
         quick(droput=0.9)
-
-
-# ---------------------------------------------------------------- the run that comes with the package
 
 
 def test_the_shipped_run_is_the_recipe_on_full_mnist_and_lies_among_the_ledger_s_seeds():
