@@ -25,9 +25,6 @@ from mnist_helpers.training import set_seed
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.MD5
 
 
-# ---------------------------------------------------------------- small files in the published format
-
-
 def idx(array):
     """The content of an IDX file of bytes."""
     return struct.pack(f">{1 + array.ndim}i", 2048 + array.ndim, *array.shape) + array.tobytes()
@@ -90,9 +87,6 @@ def complaint(folder, kind=ValueError):
     return str(caught.value)
 
 
-# ---------------------------------------------------------------- reading folders
-
-
 @pytest.mark.parametrize("packed", [data.MD5, [TRAIN_LABELS], []], ids=["gz", "mixed", "unpacked"])
 @pytest.mark.parametrize("tree", [".", "MNIST/raw"])
 def test_a_folder_is_read_packed_or_not_and_split_without_loss(tmp_path, contents, arrays, packed, tree):
@@ -119,9 +113,6 @@ def test_a_missing_folder_is_named_and_the_sample_does_not_stand_in_for_it(tmp_p
     for given, missing in {None: "variable", tmp_path / "given": "given"}.items():
         message = complaint(given, FileNotFoundError)
         assert str(tmp_path / missing) in message and "MNIST_DATA_DIR" in message
-
-
-# ---------------------------------------------------------------- refusing damaged folders
 
 
 @pytest.mark.parametrize("name", data.MD5)
@@ -171,9 +162,6 @@ def test_swapped_files_are_called_swapped(folder, contents, one, other):
     write(folder, {one: contents[other], other: contents[one]})
     message = complaint(folder)
     assert str(folder / one) in message and f"it is {other}" in message and "swapped" in message
-
-
-# ---------------------------------------------------------------- downloading, from a server of the test's own
 
 
 def send(request, content, length=None, page=b""):
@@ -257,17 +245,12 @@ def server(data_dir, contents, quick_sample, monkeypatch):
 
 
 @pytest.fixture
-def closed_url():
-    """The address of a port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
-
-
-@pytest.fixture
-def silent_url():
-    """The address of a server that accepts a connection and never says a word."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+def dead_urls():
+    """Two addresses: of a port at which nobody listens, and of a server that accepts and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as closed, socket.create_server(("127.0.0.1", 0)) as silent:
+        urls = [f"http://127.0.0.1:{listener.getsockname()[1]}/" for listener in (closed, silent)]
+        closed.close()
+        yield urls
 
 
 @contextlib.contextmanager
@@ -284,10 +267,10 @@ def files_in(folder):
 
 
 def test_a_download_leaves_the_four_files_and_is_not_made_again(
-    server, closed_url, silent_url, data_dir, contents, arrays, capsys, monkeypatch
+    server, dead_urls, data_dir, contents, arrays, capsys, monkeypatch
 ):
     monkeypatch.setattr(data, "PROBE_SECONDS", 1)
-    monkeypatch.setattr(datasets.MNIST, "mirrors", [closed_url, silent_url, server.url])
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [*dead_urls, server.url])
     patience = socket.getdefaulttimeout()
     with within(seconds=6):
         mnist = load_mnist()
@@ -327,22 +310,17 @@ def test_a_download_that_goes_wrong_falls_back_to_the_sample_says_why_and_change
     assert files_in(data_dir) == before and socket.getdefaulttimeout() == patience
 
 
-def test_without_any_server_the_sample_comes_at_once_and_says_why(server, closed_url, data_dir, monkeypatch):
-    monkeypatch.setattr(datasets.MNIST, "mirrors", [closed_url])
+def test_without_a_server_or_a_place_for_the_files_the_sample_comes_at_once(server, dead_urls, data_dir, monkeypatch):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", dead_urls[:1])
     with within(seconds=5):
-        mnist = load_mnist()
-    assert mnist.source == "sample" and "no download server can be reached" in mnist.note
+        assert "no download server can be reached" in load_mnist().note
     assert not data_dir.exists()
-
-
-def test_a_data_folder_that_cannot_be_made_falls_back_to_the_sample(server, data_dir):
+    monkeypatch.setattr(datasets.MNIST, "mirrors", [server.url])
     data_dir.write_text("a file where the folder should be")
     assert load_mnist().source == "sample"
 
 
-def test_servers_are_asked_side_by_side_in_order_and_no_hanging_one_takes_long(
-    server, silent_url, closed_url, monkeypatch
-):
+def test_servers_are_asked_side_by_side_in_order_and_no_hanging_one_takes_long(server, dead_urls, monkeypatch):
     def look_up(host, *more, **options):
         if host == "mnist.invalid":
             server.end.wait(10)
@@ -355,13 +333,10 @@ def test_servers_are_asked_side_by_side_in_order_and_no_hanging_one_takes_long(
     monkeypatch.setattr(threading, "excepthook", failures.append)
     monkeypatch.setattr(data, "PROBE_SECONDS", 1)
     server.troubles["/ssh"] = TROUBLES["no HTTP"]
-    hanging = [silent_url, "http://mnist.invalid/", silent_url]
+    good = [server.url + "b", server.url + "a"]
     with within(seconds=2.5):
-        answering = data.answering([*hanging, server.url + "b", closed_url, server.url + "ssh", server.url + "a"])
-    assert answering == [server.url + "b", server.url + "a"] and failures == []
-
-
-# ---------------------------------------------------------------- the sample and the full set
+        assert data.answering([*dead_urls * 2, "http://mnist.invalid/", server.url + "ssh", *good]) == good
+    assert failures == []
 
 
 def test_the_sample_holds_5000_different_images_each_digit_equally_often_and_mixed(sample):
@@ -384,9 +359,6 @@ def test_full_mnist_has_its_published_sizes_label_counts_and_mean_pixel(full):
     assert full.test.tensors[1].bincount().tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     total = sum(part.tensors[0].sum(dtype=torch.double) for part in (full.train, full.valid))
     assert float(total / (60_000 * 784)) == pytest.approx(0.1307, abs=5e-5)
-
-
-# ---------------------------------------------------------------- smaller training sets, other splits, fingerprints
 
 
 def test_with_train_size_keeps_the_first_training_images_and_all_others(sample):
@@ -412,29 +384,25 @@ def test_a_train_size_or_seed_that_cannot_be_is_refused(sample, number):
             sample.with_split(number)
 
 
-def altered(mnist, part, tensor, change):
-    """A copy of `mnist` in which one image or one label of one part is another."""
-    tensors = [each.clone() for each in getattr(mnist, part).tensors]
-    tensors[tensor][5] = change(tensors[tensor][5])
-    return dataclasses.replace(mnist, **{part: TensorDataset(*tensors)})
-
-
 def test_the_fingerprint_is_that_of_the_training_and_validation_data(small):
-    assert altered(small, "train", 0, lambda image: image).fingerprint() == small.fingerprint()
-    others = [small.with_train_size(299)]
+    def altered(part, changed, change):
+        tensors = [tensor.clone() for tensor in getattr(small, part).tensors]
+        tensors[changed][5] = change(tensors[changed][5])
+        return dataclasses.replace(small, **{part: TensorDataset(*tensors)}).fingerprint()
+
+    assert altered("train", 0, lambda image: image) == small.fingerprint() != small.with_train_size(299).fingerprint()
     for part in ("train", "valid"):
-        others += [altered(small, part, 0, lambda image: 1 - image), altered(small, part, 1, lambda label: 9 - label)]
-    assert small.fingerprint() not in [other.fingerprint() for other in others]
-
-
-# ---------------------------------------------------------------- make_dataset
+        assert altered(part, 0, lambda image: 1 - image) != small.fingerprint()
+        assert altered(part, 1, lambda label: 9 - label) != small.fingerprint()
 
 
 @pytest.mark.parametrize("shape", [(3, 28, 28), (3, 1, 28, 28)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "dtype, integer", [(np.uint8, np.uint8), (np.float16, np.int8), (np.float32, np.int32), (np.float64, np.int64)]
+)
 @pytest.mark.parametrize("convert", [np.asarray, torch.as_tensor])
-def test_make_dataset_takes_arrays_and_tensors_of_bytes_and_floats(shape, dtype, convert):
-    images, labels = make_dataset(convert(np.ones(shape, dtype)), convert(np.array([0, 9, 5]))).tensors
+def test_make_dataset_takes_arrays_and_tensors_of_bytes_and_floats(shape, dtype, integer, convert):
+    images, labels = make_dataset(convert(np.ones(shape, dtype)), convert(np.array([0, 9, 5], integer))).tensors
     assert images.shape == (3, 1, 28, 28) and images.dtype == torch.float32
     assert images.max() == pytest.approx(1 / 255 if dtype == np.uint8 else 1)
     assert labels.tolist() == [0, 9, 5] and labels.dtype == torch.int64
@@ -458,7 +426,6 @@ IMAGES, LABELS = np.zeros((2, 28, 28), np.uint8), np.array([3, 4])
     [
         (np.zeros((2, 28, 27), np.uint8), LABELS, r"\(2, 28, 27\)"),
         (np.zeros((2, 3, 28, 28), np.uint8), LABELS, r"\(2, 3, 28, 28\)"),
-        (np.zeros((2, 784), np.uint8), LABELS, r"\(2, 784\)"),
         (np.zeros((28, 28), np.uint8), LABELS, r"\(28, 28\)"),
         (np.zeros((0, 28, 28), np.uint8), LABELS, r"\(0, 28, 28\)"),
         (np.full((2, 28, 28), 1.5), LABELS, r"float64 from 1\.5 to 1\.5"),
@@ -466,7 +433,6 @@ IMAGES, LABELS = np.zeros((2, 28, 28), np.uint8), np.array([3, 4])
         (np.full((2, 28, 28), np.nan, np.float32), LABELS, "float32 from nan to nan"),
         (np.full((2, 28, 28), 255), LABELS, "int64"),
         (np.zeros((2, 28, 28), bool), LABELS, "bool"),
-        (np.zeros((2, 28, 28), complex), LABELS, "complex"),
         (IMAGES, np.array([1, 2, 3]), r"2 images and labels of shape \(3,\)"),
         (IMAGES, np.array([[1], [2]]), r"labels of shape \(2, 1\)"),
         (IMAGES, np.array(5), r"labels of shape \(\)"),
@@ -481,14 +447,6 @@ def test_make_dataset_refuses_wrong_images_and_labels_in_short_with_what_they_ar
     with pytest.raises(ValueError, match=message) as caught:
         make_dataset(images, labels)
     assert len(str(caught.value)) < 300
-
-
-@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int32, np.uint16])
-def test_make_dataset_takes_labels_of_any_integer_type(dtype):
-    assert make_dataset(IMAGES, np.array([0, 9], dtype)).tensors[1].tolist() == [0, 9]
-
-
-# ---------------------------------------------------------------- split_train_valid
 
 
 def numbered(size):
@@ -518,8 +476,6 @@ def test_a_split_that_leaves_a_side_empty_is_refused(share):
     with pytest.raises(ValueError, match=f"got {share} of 100"):
         split_train_valid(numbered(100), valid_share=share)
 
-
-# ---------------------------------------------------------------- make_loader
 
 PLAIN = [(torch.full((1, 28, 28), number / 10), number) for number in range(10)]
 TENSORS = TensorDataset(torch.stack([image for image, _ in PLAIN]), torch.arange(10))
@@ -583,9 +539,6 @@ def test_an_empty_dataset_or_a_batch_size_that_cannot_be_is_refused(dataset, bat
         make_loader(dataset, batch_size)
     with pytest.raises(ValueError, match="empty"):
         make_loader([] if dataset is PLAIN else EMPTY)
-
-
-# ---------------------------------------------------------------- textbook_dataset
 
 
 def test_the_textbook_dataset_is_torchvisions_with_the_same_examples(sample):
