@@ -164,50 +164,30 @@ def test_swapped_files_are_called_swapped(folder, contents, one, other):
     assert str(folder / one) in message and f"it is {other}" in message and "swapped" in message
 
 
-def send(request, content, length=None, page=b""):
-    """Answer with `page` or the content, announcing `length` bytes."""
-    content = page or content
+TROUBLES = {"page": b"<html>Please log in</html>", "zeros": gzip.compress(idx(np.zeros(20, np.uint8)))}
+TROUBLES |= dict.fromkeys(["not found", "no HTTP", "cut", "half", "stall", "reset", "chunk"], b"")
+
+
+def answer(request, content, trouble):
+    """Send the content, or what goes wrong in that way of TROUBLES."""
+    if trouble == "no HTTP":
+        return request.wfile.write(b"SSH-2.0\r\n")
+    if trouble == "not found" or not content:
+        return request.send_error(404)
+    content = TROUBLES.get(trouble) or (content[:-5] if trouble == "cut" else content)
     request.send_response(200)
-    request.send_header("Content-Length", str(length or len(content)))
+    headers = {"Transfer-Encoding": "chunked"} if trouble == "chunk" else {"Content-Length": str(len(content))}
+    for header in headers.items():
+        request.send_header(*header)
     request.end_headers()
-    request.wfile.write(content)
-
-
-def send_half(request, content):
-    send(request, content[: len(content) // 2], len(content))
-
-
-def stall(request, content):
-    send_half(request, content)
-    request.server.end.wait(10)
-
-
-def reset(request, content):
-    send_half(request, content)
-    request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    request.rfile.close()
-    request.connection.close()
-
-
-def break_chunk(request, content):
-    request.send_response(200)
-    request.send_header("Transfer-Encoding", "chunked")
-    request.end_headers()
-    request.wfile.write(b"a\r\n0123456789\r\n")
-
-
-ZEROS = gzip.compress(idx(np.zeros(20, np.uint8)))
-TROUBLES = {
-    "not found": lambda request, content: request.send_error(404),
-    "a web page": lambda request, content: send(request, content, page=b"<html>Please log in</html>"),
-    "another length": lambda request, content: send(request, content[:-5]),
-    "half": send_half,
-    "stall": stall,
-    "reset": reset,
-    "broken chunk": break_chunk,
-    "no HTTP": lambda request, content: request.wfile.write(b"SSH-2.0\r\n"),
-    "unlike the published": lambda request, content: send(request, content, page=ZEROS),
-}
+    half = content[: len(content) // 2] if trouble in ("half", "stall", "reset") else content
+    request.wfile.write(b"a\r\n0123456789\r\n" if trouble == "chunk" else half)
+    if trouble == "stall":
+        request.server.end.wait(10)
+    if trouble == "reset":
+        request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.rfile.close()
+        request.connection.close()
 
 
 @pytest.fixture
@@ -219,14 +199,13 @@ def data_dir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(data_dir, contents, quick_sample, monkeypatch):
-    """A download server on this machine in torchvision's place; `troubles` maps paths to how they are answered."""
+    """A download server on this machine in torchvision's place; `troubles` maps paths to what goes wrong there."""
     files = {f"/{name}.gz": gzip.compress(content, mtime=0) for name, content in contents.items()}
     asked, troubles = [], {}
 
     def do_get(request):
         asked.append(request.path)
-        answer = troubles.get(request.path, send if request.path in files else TROUBLES["not found"])
-        answer(request, files.get(request.path))
+        answer(request, files.get(request.path), troubles.get(request.path))
 
     handler = type("Handler", (http.server.BaseHTTPRequestHandler,), {"do_GET": do_get, "log_message": lambda *_: None})
     http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -297,9 +276,9 @@ def test_a_download_is_used_whatever_damaged_files_stand_beside_it(server, data_
 def test_a_download_that_goes_wrong_falls_back_to_the_sample_says_why_and_changes_no_file(
     server, data_dir, contents, monkeypatch, trouble, older
 ):
-    server.troubles[f"/{TEST_LABELS}.gz"] = TROUBLES[trouble]
-    if trouble == "unlike the published":  # though torchvision takes it for good
-        resources = [*datasets.MNIST.resources[:-1], (f"{TEST_LABELS}.gz", md5(ZEROS))]
+    server.troubles[f"/{TEST_LABELS}.gz"] = trouble
+    if trouble == "zeros":  # unlike the published file, though torchvision takes it for good
+        resources = [*datasets.MNIST.resources[:-1], (f"{TEST_LABELS}.gz", md5(TROUBLES["zeros"]))]
         monkeypatch.setattr(datasets.MNIST, "resources", resources)
     monkeypatch.setattr(data, "STALL_SECONDS", 0.3)
     write(data_dir / "MNIST" / "raw", contents | {TRAIN_IMAGES: b"damaged"} if older else {})
@@ -332,7 +311,7 @@ def test_servers_are_asked_side_by_side_in_order_and_no_hanging_one_takes_long(s
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setattr(threading, "excepthook", failures.append)
     monkeypatch.setattr(data, "PROBE_SECONDS", 1)
-    server.troubles["/ssh"] = TROUBLES["no HTTP"]
+    server.troubles["/ssh"] = "no HTTP"
     good = [server.url + "b", server.url + "a"]
     with within(seconds=2.5):
         assert data.answering([*dead_urls * 2, "http://mnist.invalid/", server.url + "ssh", *good]) == good
@@ -507,21 +486,19 @@ def test_each_shuffled_pass_has_an_order_of_its_own_and_each_image_once_beside_i
     assert len(set(orders)) == 5 and all(sorted(order) == list(range(10)) for order in orders)
 
 
-def two_passes(dataset, seed, generator=None, between=lambda: None):
-    """The order of two passes of a loader made after set_seed(seed); something else may happen between them."""
-    set_seed(seed)
-    loader = make_loader(dataset, 4, shuffle=True, generator=generator)
-    first = labels_of(loader)
-    between()
-    return first, labels_of(loader)
-
-
 @BOTH
 def test_a_seed_repeats_the_shuffling_and_nothing_else_changes_it(dataset):
-    assert two_passes(dataset, 5) == two_passes(dataset, 5, between=lambda: torch.rand(100))
-    assert two_passes(dataset, 5)[0] != two_passes(dataset, 6)[0]
+    def two_passes(seed, generator=None, between=lambda: None):
+        set_seed(seed)
+        loader = make_loader(dataset, 4, shuffle=True, generator=generator)
+        first = labels_of(loader)
+        between()
+        return first, labels_of(loader)
+
+    assert two_passes(5) == two_passes(5, between=lambda: torch.rand(100))
+    assert two_passes(5)[0] != two_passes(6)[0]
     first, second = (torch.Generator().manual_seed(7) for _ in range(2))
-    assert two_passes(dataset, 5, first) == two_passes(dataset, 6, second, between=lambda: torch.rand(100))
+    assert two_passes(5, first) == two_passes(6, second, between=lambda: torch.rand(100))
 
 
 @BOTH

@@ -32,32 +32,6 @@ def test_logits_are_raw_for_they_scale_with_the_last_layer_and_each_image_is_jud
     torch.testing.assert_close(model(batch[0]), 3 * logits)
 
 
-def test_each_parameter_gets_a_gradient(batch):
-    model = MNISTNet(dropout=0)
-    model(batch[0]).square().sum().backward()
-    assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
-
-
-@pytest.mark.parametrize("rate", [0.2, 0.8])
-@pytest.mark.parametrize("upto", [4, 7], ids=["first", "second"])
-def test_dropout_keeps_the_expected_activation(batch, rate, upto):
-    torch.manual_seed(0)
-    layers, passes = MNISTNet(dropout=rate).layers, 5_000
-    with torch.no_grad():
-        hidden = layers[: upto - 1].eval()(batch[0][:1])
-        dropped = layers[upto - 1].train()(hidden.expand(passes, -1))
-    standard_error = dropped.std(dim=0) / passes**0.5
-    assert ((dropped.mean(dim=0) - hidden).abs() <= 5 * standard_error + 1e-6).all()
-    assert (dropped == 0)[:, hidden[0] > 0].float().mean().item() == pytest.approx(rate, abs=0.01)
-
-
-def test_only_dropout_in_training_draws_anew_in_each_pass(model, batch):
-    still, images = MNISTNet(dropout=0), batch[0]
-    assert not torch.equal(model.train()(images), model(images))
-    assert torch.equal(model.eval()(images), model(images))
-    assert torch.equal(still.train()(images), still.eval()(images))
-
-
 @pytest.mark.parametrize("rate", [1, -0.1, 2, float("nan")])
 def test_a_dropout_rate_outside_0_to_1_is_refused_with_its_value(rate):
     with pytest.raises(ValueError, match=rf"dropout must be in \[0, 1\), got {rate}"):

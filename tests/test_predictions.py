@@ -37,14 +37,11 @@ def test_neither_the_batch_size_nor_the_kind_of_dataset_changes_the_predictions(
         assert torch.equal(predictions.labels, batch[1]) and torch.equal(predictions.images, batch[0])
 
 
-def test_predict_takes_a_model_without_parameters(batch):
+def test_predict_takes_a_model_without_parameters_but_no_empty_dataset(batch):
     onehot = nn.functional.one_hot(batch[1], 10).float()
     assert predict(nn.Identity(), TensorDataset(onehot, batch[1])).accuracy == 1
-
-
-def test_predict_refuses_an_empty_dataset(model):
     with pytest.raises(ValueError, match="empty"):
-        predict(model, EMPTY)
+        predict(nn.Identity(), EMPTY)
 
 
 def test_probabilities_confidence_and_class_follow_from_the_logits():
@@ -67,17 +64,14 @@ def test_rows_are_taken_from_logits_labels_and_images_alike(predictions, rows):
 
 
 @pytest.mark.parametrize("row", [0, 7, -1, np.int64(3)], ids=repr)
-def test_one_row_is_a_batch_of_one(predictions, row):
+def test_one_row_is_a_batch_of_one_and_a_row_that_there_is_not_is_refused(predictions, row):
     one = predictions[row]
     assert one.logits.shape == (1, 10) and one.images.shape == (1, 1, 28, 28) and len(one) == 1
     assert one.labels[0] == predictions.labels[row] and torch.equal(one.images[0], predictions.images[row])
     assert one.accuracy in (0.0, 1.0)
-
-
-@pytest.mark.parametrize("row", [1000, -1001])
-def test_a_row_that_there_is_not_is_refused(predictions, row):
-    with pytest.raises(IndexError, match=f"1000 predictions.*{row}"):
-        predictions[row]
+    for missing in (1000, -1001):
+        with pytest.raises(IndexError, match=f"1000 predictions.*{missing}"):
+            predictions[missing]
 
 
 @pytest.mark.parametrize(

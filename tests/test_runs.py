@@ -79,18 +79,16 @@ def complaint(path, data, kind=ValueError):
     return str(caught.value)
 
 
-def test_a_missing_file_is_refused_with_where_runs_come_from(tmp_path, small):
-    assert "Lesson 03" in complaint(tmp_path / "nothing.pt", small, FileNotFoundError)
-
-
 @pytest.mark.parametrize(
     "damage",
     [lambda whole: whole[:-100], lambda whole: whole[: len(whole) // 2], lambda whole: b"", lambda whole: b"a,b\n1,2"],
     ids=["truncated", "half", "empty", "text"],
 )
-def test_a_damaged_file_is_refused_with_what_to_do(path, small, damage):
+def test_a_damaged_or_missing_file_is_refused_with_what_to_do(path, small, damage):
     path.write_bytes(damage(path.read_bytes()))
     assert "Delete it and train again" in complaint(path, small)
+    path.unlink()
+    assert "Lesson 03" in complaint(path, small, FileNotFoundError)
 
 
 @pytest.mark.parametrize(
@@ -104,35 +102,35 @@ def test_a_file_with_code_in_it_is_refused_and_does_not_run(tmp_path, small, dum
     assert not trap.exists()
 
 
-def without(content, *names):
-    """The content of a file without the value at content[name][name]…"""
-    inner = content if len(names) == 1 else content[names[0]]
-    del inner[names[-1]]
-    return content
+def without(*names):
+    """A change of a file's content: the value at content[name] or content[name][name] is missing."""
+
+    def change(content):
+        del (content if len(names) == 1 else content[names[0]])[names[-1]]
+        return content
+
+    return change
 
 
-def with_weights(**tensors):
-    return lambda content: content | {"weights": content["weights"] | tensors}
+def with_weights(name, *shape):
+    return lambda content: content | {"weights": content["weights"] | {name: torch.zeros(shape)}}
+
+
+PARTS = [(part,) for part in ("weights", "history", "settings", "versions", "data")]
+PARTS += [("history", "valid_loss"), ("settings", "dropout"), ("data", "fingerprint")]
 
 
 @pytest.mark.parametrize(
     "change, words",
     [
-        (lambda content: without(content, "format"), ["holds no run"]),
+        (without("format"), ["holds no run"]),
         (lambda content: content | {"format": "another 1"}, ["holds no run"]),
         (lambda content: [1, 2], ["holds no run"]),
         (lambda content: torch.zeros(3), ["holds no run"]),
-        (lambda content: without(content, "weights"), ["incomplete", "weights", "train again"]),
-        (lambda content: without(content, "history"), ["incomplete", "history", "train again"]),
-        (lambda content: without(content, "history", "valid_loss"), ["incomplete", "history", "train again"]),
-        (lambda content: without(content, "settings"), ["incomplete", "settings", "train again"]),
-        (lambda content: without(content, "settings", "dropout"), ["incomplete", "settings", "train again"]),
-        (lambda content: without(content, "versions"), ["incomplete", "versions", "train again"]),
-        (lambda content: without(content, "data"), ["incomplete", "data", "train again"]),
-        (lambda content: without(content, "data", "fingerprint"), ["incomplete", "data", "train again"]),
-        (lambda content: without(content, "weights", "layers.7.bias"), ["another network"]),
-        (with_weights(**{"layers.1.weight": torch.zeros(100, 784)}), ["another network"]),
-        (with_weights(**{"layers.9.weight": torch.zeros(1)}), ["another network"]),
+        (without("weights", "layers.7.bias"), ["another network"]),
+        (with_weights("layers.1.weight", 100, 784), ["another network"]),
+        (with_weights("layers.9.weight", 1), ["another network"]),
+        *((without(*names), ["incomplete", names[0], "train again"]) for names in PARTS),
     ],
 )
 def test_a_file_that_is_no_whole_run_of_this_network_is_refused(path, small, change, words):
