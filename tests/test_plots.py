@@ -165,9 +165,6 @@ def test_the_curves_are_the_historys_numbers_over_whole_epochs_each_in_the_legen
         assert texts_of(ax.get_legend().get_texts()) == legend[: len(parts)]
         assert (ax.get_title(), *names_of(ax)) == (quantity.capitalize(), "epoch", quantity)
         assert all(tick == int(tick) for tick in ax.get_xticks())
-
-
-def test_an_empty_history_gives_empty_axes():
     assert [len(line.get_xdata()) for line in plots.plot_history(History())[0].lines] == [0, 0]
 
 
@@ -188,16 +185,13 @@ def test_predictions_fill_rows_of_five_or_of_as_many_columns_as_asked_for(predic
     assert plot_predictions(predictions[:7], columns=3).shape == (3, 3)
 
 
-def test_the_bars_are_the_probabilities_on_axes_that_hold_a_bar_of_1():
+def test_the_bars_are_the_probabilities_and_an_arrow_points_at_that_of_the_true_class():
     ax = plots.plot_probabilities(SHARES)
     assert [bar.get_height() for bar in ax.patches] == pytest.approx(SHARES.tolist())
     assert [bar.get_x() + bar.get_width() / 2 for bar in ax.patches] == pytest.approx(range(10))
     assert texts_of(ax.get_xticklabels()) == DIGITS and names_of(ax) == ("class", "probability")
     assert ax.get_ylim()[0] == 0 and ax.get_ylim()[1] >= 1
     assert len(ax.texts) == 0
-
-
-def test_an_arrow_points_at_the_bar_of_the_true_class():
     for label in (2, torch.tensor(2)):
         (text,) = plots.plot_probabilities(SHARES, label).texts
         assert text.get_text() == "true class" and text.arrow_patch is not None

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from panels import random_states
+from panels import equal_weights, random_states
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -24,10 +24,6 @@ from mnist_helpers.training import DivergedError, History, Metrics, evaluate, fi
 
 def sgd(model, lr=0.1):
     return torch.optim.SGD(model.parameters(), lr=lr)
-
-
-def weights_of(model):
-    return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
 def passes(make_batches):
@@ -72,11 +68,6 @@ def test_each_step_moves_the_weights_against_the_gradient_of_its_batch_only(stil
         torch.testing.assert_close([parameter.detach() for parameter in still_model.parameters()], expected)
 
 
-def test_a_step_trains_with_dropout_on(model, batch):
-    model.eval()
-    assert len({train_step(model, *batch, sgd(model, lr=0)).loss for _ in range(3)}) == 3
-
-
 @pytest.mark.parametrize(
     "measure",
     [evaluate, lambda model, loader: training.train_epoch(model, loader, sgd(model, lr=0))],
@@ -92,13 +83,14 @@ def test_each_example_weighs_the_same_in_a_ragged_last_batch(still_model, measur
     assert ragged.accuracy == pytest.approx(whole.accuracy) == pytest.approx(1 / 33)
 
 
-def test_evaluate_switches_off_dropout_and_gradients_and_changes_nothing(model, batch):
-    enabled, before = [], weights_of(model)
+def test_a_step_has_dropout_on_and_evaluate_has_it_off_without_gradients_and_changes_nothing(model, batch):
+    enabled, before = [], copy.deepcopy(model)
     model.register_forward_hook(lambda *_: enabled.append(torch.is_grad_enabled()))
     assert evaluate(model, [batch]) == evaluate(model, [batch])
     assert enabled == [False, False]
-    assert torch.equal(weights_of(model), before)
+    assert equal_weights(model, before)
     assert all(parameter.grad is None for parameter in model.parameters())
+    assert len({train_step(model.eval(), *batch, sgd(model, lr=0)).loss for _ in range(3)}) == 3
 
 
 @pytest.mark.parametrize("modes", [(True, True), (False, False), (True, False), (False, True)])
@@ -121,8 +113,8 @@ def test_each_layer_comes_back_in_the_mode_it_was_in(model, batch, run, error, m
     assert [layer.training for layer in model.modules()] == before
 
 
-def trained_weights(data, look=lambda model, loader, dataset: None):
-    """The weights after two epochs, with `look` called between them and in the middle of the second."""
+def trained_model(data, look=lambda model, loader, dataset: None):
+    """A model after three epochs, with `look` called between them and in the middle of the second."""
     set_seed(0)
     model, loader = MNISTNet(), make_loader(data.train, 32, shuffle=True)
     optimizer = make_optimizer(model)
@@ -134,7 +126,7 @@ def trained_weights(data, look=lambda model, loader, dataset: None):
             assert random_states() == before
     look(model, loader, data.valid)
     training.train_epoch(model, loader, optimizer)
-    return weights_of(model)
+    return model
 
 
 @pytest.mark.parametrize(
@@ -148,7 +140,7 @@ def trained_weights(data, look=lambda model, loader, dataset: None):
     ids=["predict", "evaluate", "evaluate the training loader", "read a loader"],
 )
 def test_looking_does_not_change_the_run(small, look):
-    assert torch.equal(trained_weights(small, look), trained_weights(small))
+    assert equal_weights(trained_model(small, look), trained_model(small))
 
 
 def test_fit_lowers_the_loss_on_real_digits_as_evaluate_measures_it(model, loaders):
@@ -188,10 +180,10 @@ def test_the_same_seed_gives_the_same_run_to_the_last_bit_and_another_seed_anoth
         model = MNISTNet()
         loaders = make_loader(small.train, 32, shuffle=True), make_loader(small.valid, 1000)
         history = fit(model, make_optimizer(model), *loaders, epochs=2, progress=False)
-        return weights_of(model), history.to_frame().drop(columns="seconds")
+        return model, history.to_frame().drop(columns="seconds")
 
-    (weights, history), (again, history_again), (other, other_history) = (seeded_run(seed) for seed in (3, 3, 4))
-    assert torch.equal(weights, again) and not torch.equal(weights, other)
+    (model, history), (again, history_again), (other, other_history) = (seeded_run(seed) for seed in (3, 3, 4))
+    assert equal_weights(model, again) and not equal_weights(model, other)
     pd.testing.assert_frame_equal(history, history_again, check_exact=True)
     assert not history.equals(other_history)
 
@@ -215,10 +207,10 @@ def test_fit_takes_an_iterable_without_a_length_and_a_stream(model, batch, progr
 @pytest.mark.parametrize("number", [0, -1, 2.5, "3", True], ids=repr)
 @pytest.mark.parametrize("name", ["epochs", "threads"])
 def test_a_number_of_epochs_or_threads_that_cannot_be_is_refused(model, loaders, name, number):
-    before = weights_of(model)
+    before = copy.deepcopy(model)
     with pytest.raises(ValueError, match=f"{name} must be a whole number from 1 up, got {number!r}"):
         fit(model, sgd(model), *loaders, **{name: number})
-    assert torch.equal(weights_of(model), before)
+    assert equal_weights(model, before)
 
 
 def test_a_loader_without_batches_is_refused(model, batch):
@@ -273,21 +265,19 @@ def interrupt(history):
     [(1, None, 1, 0), (2, None, 1, 0), (3, None, 2, 1), (4, None, 2, 1), (0, interrupt, 2, 2)],
     ids=["training 1", "measuring 1", "training 2", "measuring 2", "in the callback"],
 )
-@pytest.mark.parametrize("progress", [True, False])
-def test_an_interrupt_returns_the_completed_epochs(
-    model, batch, capsys, pass_number, on_epoch_end, epoch, completed, progress
-):
-    options = {"epochs": 5, "progress": progress, "on_epoch_end": on_epoch_end}
-    history = fit(model, sgd(model), interrupted_in(pass_number, batch), [batch], **options)
-    assert {len(values) for values in vars(history).values()} == {completed}
-    assert f"Interrupted in epoch {epoch}: the history holds the completed epochs." in capsys.readouterr().out
+def test_an_interrupt_returns_the_completed_epochs(model, batch, capsys, pass_number, on_epoch_end, epoch, completed):
+    for progress in (True, False):
+        options = {"epochs": 5, "progress": progress, "on_epoch_end": on_epoch_end}
+        history = fit(model, sgd(model), interrupted_in(pass_number, batch), [batch], **options)
+        assert {len(values) for values in vars(history).values()} == {completed}
+        assert f"Interrupted in epoch {epoch}: the history holds the completed epochs." in capsys.readouterr().out
 
 
 def test_an_interrupted_model_keeps_the_weights_of_its_last_step(still_model, batch):
     twin = copy.deepcopy(still_model)
     train_step(twin, *batch, sgd(twin))
     fit(still_model, sgd(still_model), interrupted_in(1, batch), [batch], progress=False)
-    assert torch.equal(weights_of(still_model), weights_of(twin))
+    assert equal_weights(still_model, twin)
 
 
 def test_nan_in_the_images_is_reported_with_epoch_and_step_and_the_epochs_before(model, batch):
@@ -337,14 +327,17 @@ def test_set_seed_repeats_the_random_numbers_of_python_numpy_and_torch():
     assert drawn[0] == drawn[1] and not set(drawn[0]) & set(drawn[2])
 
 
-@pytest.mark.parametrize(
-    "cuda, mps, expected", [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")]
-)
-def test_pick_device_prefers_cuda_to_mps_to_the_processor(monkeypatch, cuda, mps, expected):
+def test_pick_device_prefers_cuda_to_mps_to_the_processor(monkeypatch):
     assert (torch.ones(2, device=training.pick_device()) + 1).sum().item() == 4
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert training.pick_device() == torch.device(expected)
+    for cuda, mps, expected in [
+        (True, True, "cuda"),
+        (True, False, "cuda"),
+        (False, True, "mps"),
+        (False, False, "cpu"),
+    ]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda answer=cuda: answer)
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda answer=mps: answer)
+        assert training.pick_device() == torch.device(expected)
 
 
 def test_the_optimizer_is_the_recipe_s(model):
@@ -378,9 +371,7 @@ def other_settings(request):
 
 @pytest.mark.parametrize("error", [None, ZeroDivisionError, KeyboardInterrupt])
 @pytest.mark.parametrize("threads", [{}, {"threads": 4}], ids=str)
-def test_fit_sets_threads_and_denormals_for_itself_only_and_lets_errors_pass(
-    model, batch, other_settings, error, threads
-):
+def test_fit_puts_pytorchs_settings_back_and_lets_errors_pass(model, batch, other_settings, error, threads):
     inside = []
 
     def look(history):
