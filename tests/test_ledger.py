@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_helpers import sweep
 from mnist_helpers.labs.ledger import COLUMNS, SETTINGS, gather, read_table, write_table
+from mnist_helpers.labs.sweep.grid import DROPOUT, WEIGHT_DECAY
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_six_digits_tell_how_many_images_are_right(tmp_path, table):
 
 
 def test_settings_come_back_to_the_last_bit(tmp_path, table):
-    points = pd.DataFrame([(p, d) for p in sweep.DROPOUT for d in (*sweep.WEIGHT_DECAY, 1e-2, 1e-1)])
+    points = pd.DataFrame([(p, d) for p in DROPOUT for d in (*WEIGHT_DECAY, 1e-2, 1e-1)])
     many = table.iloc[:1].merge(points.set_axis(["dropout", "weight_decay"], axis=1), how="cross", suffixes=("_", ""))
     write_table(many[list(COLUMNS)], tmp_path / "run.csv")
     assert read_table(tmp_path / "run.csv")[["dropout", "weight_decay"]].to_numpy().tolist() == points.values.tolist()
@@ -162,7 +162,7 @@ def test_what_is_not_a_finished_run_is_left_out(tmp_path, table):
 
 @pytest.mark.parametrize("name", ["", "nowhere"])
 def test_a_folder_without_runs_is_named_with_what_trains_them(tmp_path, name):
-    with pytest.raises(FileNotFoundError, match="python -m mnist_helpers.sweep") as caught:
+    with pytest.raises(FileNotFoundError, match="python -m mnist_helpers.labs.sweep") as caught:
         gather(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
 

@@ -19,9 +19,11 @@ import pandas as pd
 import pytest
 import torch
 
-from mnist_helpers import runs, sweep, training
+from mnist_helpers import runs, training
 from mnist_helpers.data import make_loader
 from mnist_helpers.labs.ledger import COLUMNS, gather, read_table
+from mnist_helpers.labs.sweep import __main__ as program
+from mnist_helpers.labs.sweep import grid, sweep, work
 from mnist_helpers.labs.sweep.__main__ import main
 from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.labs.sweep.work import RunFailedError, train_setting
@@ -34,9 +36,9 @@ WAIT = 300  # seconds after which a test gives up; far more than needed, as othe
 QUICK = [Setting(train_size=200, epochs=1, seed=seed) for seed in range(3)]
 SLOW = [Setting(train_size=500, epochs=10, seed=seed) for seed in range(6)]  # slow enough to be stopped in the middle
 COMMAND = """
-from mnist_helpers import sweep
-sweep.grid = lambda: [sweep.Setting(train_size=500, epochs={epochs}, seed=seed) for seed in range(6)]
-raise SystemExit(sweep.main(["--data", "sample", *{options}]))
+from mnist_helpers.labs.sweep import Setting, __main__ as program
+program.grid = lambda: [Setting(train_size=500, epochs={epochs}, seed=seed) for seed in range(6)]
+raise SystemExit(program.main(["--data", "sample", *{options}]))
 """
 
 
@@ -73,7 +75,7 @@ def folder(tmp_path):
 def alone(tmp_path_factory):
     """The runs SLOW as one sweep makes them, one run after the other."""
     folder = tmp_path_factory.mktemp("alone")
-    sweep.sweep(SLOW, folder, root="sample", jobs=1)
+    sweep(SLOW, folder, root="sample", jobs=1)
     return gather(folder)
 
 
@@ -84,7 +86,7 @@ def alone(tmp_path_factory):
 def seeds():
     """The seeds of the grid by everything else of a setting."""
     found = {}
-    for setting in sweep.grid():
+    for setting in grid():
         found.setdefault(dataclasses.replace(setting, seed=0), set()).add(setting.seed)
     return found
 
@@ -102,8 +104,8 @@ def test_the_grid_varies_pixels_and_optimizer_at_the_recipe(seeds, change):
 
 
 def test_no_run_is_in_the_grid_twice():
-    grid = sweep.grid()
-    assert len(names(grid)) == len(set(grid)) == len(grid)
+    runs = grid()
+    assert len(names(runs)) == len(set(runs)) == len(runs)
 
 
 def test_a_setting_without_changes_is_the_recipe():
@@ -234,14 +236,14 @@ def test_the_norms_are_those_of_the_trained_weights(twin):
 
 
 def test_standardized_pixels_have_mean_0_and_deviation_1_over_the_training_images(small):
-    pixels = sweep.standardized(small).train.tensors[0]
+    pixels = work.standardized(small).train.tensors[0]
     assert pixels.mean().item() == pytest.approx(0, abs=1e-5) and pixels.std().item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])
 def test_all_images_are_standardized_alike(small, part):
     mean, deviation = small.train.tensors[0].mean(), small.train.tensors[0].std()
-    before, after = getattr(small, part).tensors, getattr(sweep.standardized(small), part).tensors
+    before, after = getattr(small, part).tensors, getattr(work.standardized(small), part).tensors
     assert torch.allclose(after[0] * deviation + mean, before[0], atol=1e-5)
     assert torch.equal(after[1], before[1])
 
@@ -255,22 +257,22 @@ def test_the_pixels_and_the_optimizer_of_a_setting_are_used(small):
 
 
 def test_the_wide_network_has_two_hidden_layers_of_1024():
-    assert count_parameters(sweep.wide_net(0.5)) == 785 * 1024 + 1025 * 1024 + 1025 * 10
+    assert count_parameters(work.wide_net(0.5)) == 785 * 1024 + 1025 * 1024 + 1025 * 10
 
 
 def test_two_threads_of_one_worker_do_not_share_random_numbers(small, monkeypatch):
-    monkeypatch.setattr(sweep, "load_once", lambda root: (small, "these"))
+    monkeypatch.setattr(work, "load_once", lambda root: (small, "these"))
     wanted = [Setting(dropout=0.5, train_size=300, epochs=3, seed=seed) for seed in (0, 1, 2, 3)]
     one_by_one = [without_seconds(train_setting(setting, small)) for setting in wanted]
     with ThreadPoolExecutor(2) as pool:
-        together = list(pool.map(lambda setting: sweep.work_on(setting, None, "these")[1], wanted))
+        together = list(pool.map(lambda setting: work.work_on(setting, None, "these")[1], wanted))
     for expected, rows in zip(one_by_one, together):
         pd.testing.assert_frame_equal(without_seconds(rows), expected, check_exact=True)
 
 
 def test_a_worker_with_other_images_says_so(small, monkeypatch):
-    monkeypatch.setattr(sweep, "load_once", lambda root: (small, "other"))
-    error = sweep.work_on(QUICK[0], None, "these")[1]
+    monkeypatch.setattr(work, "load_once", lambda root: (small, "other"))
+    error = work.work_on(QUICK[0], None, "these")[1]
     assert isinstance(error, ValueError) and str(small) in str(error) and "MNIST_DATA_DIR" in str(error)
 
 
@@ -278,7 +280,7 @@ def test_a_worker_with_other_images_says_so(small, monkeypatch):
 
 
 def test_a_sweep_writes_one_file_a_run(folder, sample):
-    sweep.sweep(QUICK, folder, root="sample", jobs=1)
+    sweep(QUICK, folder, root="sample", jobs=1)
     assert finished(folder) == names(QUICK)
     for setting in QUICK:
         pd.testing.assert_frame_equal(
@@ -290,8 +292,8 @@ def test_a_sweep_writes_one_file_a_run(folder, sample):
 
 
 def test_a_sweep_shows_how_far_it_is_and_the_time_left(folder, capsys):
-    sweep.sweep(QUICK[:2], folder, root="sample", jobs=1)
-    sweep.sweep(QUICK, folder, root="sample", jobs=1)
+    sweep(QUICK[:2], folder, root="sample", jobs=1)
+    sweep(QUICK, folder, root="sample", jobs=1)
     output = capsys.readouterr()
     assert (
         f"MNIST sample: 3,000 training, 1,000 validation and 1,000 test images (asked for)\n2 of 3 runs are in "
@@ -301,14 +303,13 @@ def test_a_sweep_shows_how_far_it_is_and_the_time_left(folder, capsys):
 
 
 def test_a_sweep_trains_what_is_missing_and_nothing_else(folder, monkeypatch):
-    sweep.sweep(QUICK, folder, root="sample", jobs=1)
+    sweep(QUICK, folder, root="sample", jobs=1)
     (folder / QUICK[1].name).unlink()
     trained = []
-    monkeypatch.setattr(
-        sweep, "train_setting", lambda setting, data: trained.append(setting) or train_setting(setting, data)
+    monkeypatch.setattr(work, "train_setting", lambda setting, data: trained.append(setting) or train_setting(setting, data)
     )
-    sweep.sweep(QUICK, folder, root="sample", jobs=1)
-    sweep.sweep(QUICK, folder, root="sample", jobs=1)
+    sweep(QUICK, folder, root="sample", jobs=1)
+    sweep(QUICK, folder, root="sample", jobs=1)
     assert trained == [QUICK[1]] and finished(folder) == names(QUICK)
 
 
@@ -320,37 +321,37 @@ def test_a_run_that_another_sweep_finished_meanwhile_is_not_trained(folder, monk
         (folder / QUICK[2].name).touch()
         return train_setting(setting, data)
 
-    monkeypatch.setattr(sweep, "train_setting", train)
-    sweep.sweep(QUICK, folder, root="sample", jobs=1)
+    monkeypatch.setattr(work, "train_setting", train)
+    sweep(QUICK, folder, root="sample", jobs=1)
     assert trained == QUICK[:2]
 
 
 def test_a_folder_with_runs_on_other_images_is_refused(folder, small, monkeypatch):
-    sweep.sweep(QUICK[:1], folder, root="sample", jobs=1)
-    monkeypatch.setattr(sweep, "load_once", lambda root: (small, small.fingerprint()))
+    sweep(QUICK[:1], folder, root="sample", jobs=1)
+    monkeypatch.setattr(work, "load_once", lambda root: (small, small.fingerprint()))
     with pytest.raises(ValueError, match="Name another folder") as caught:
-        sweep.sweep(QUICK, folder, jobs=1)
+        sweep(QUICK, folder, jobs=1)
     assert "3,000 training" in str(caught.value) and str(small) in str(caught.value)
     assert finished(folder) == names(QUICK[:1])
 
 
 def test_more_training_images_than_there_are_are_refused_before_the_folder_is_made(folder):
     with pytest.raises(ValueError, match="3,001 training images.*3,000 training.*MNIST_DATA_DIR"):
-        sweep.sweep([*QUICK, Setting(train_size=3001)], folder, root="sample")
+        sweep([*QUICK, Setting(train_size=3001)], folder, root="sample")
     assert not folder.exists()
 
 
 @pytest.mark.parametrize("jobs", [0, -2])
 def test_a_number_of_jobs_that_cannot_be_is_refused(folder, jobs):
     with pytest.raises(ValueError, match=f"from 1 up, or -1 .*got {jobs}"):
-        sweep.sweep(QUICK, folder, root="sample", jobs=jobs)
+        sweep(QUICK, folder, root="sample", jobs=jobs)
 
 
 def test_a_run_that_was_interrupted_is_not_kept(folder, monkeypatch):
     fit = runs.fit
     monkeypatch.setattr(runs, "fit", lambda *args, **options: fit(*args, **options, on_epoch_end=lambda _: True))
     with pytest.raises(KeyboardInterrupt):
-        sweep.sweep([*QUICK, Setting(train_size=200, epochs=2)], folder, root="sample", jobs=1)
+        sweep([*QUICK, Setting(train_size=200, epochs=2)], folder, root="sample", jobs=1)
     assert finished(folder) == names(QUICK)
 
 
@@ -361,25 +362,25 @@ def test_an_error_in_one_run_names_it_and_keeps_the_finished_ones(folder, monkey
         return train_setting(setting, data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "train_setting", train)
+        patch.setattr(work, "train_setting", train)
         with pytest.raises(RunFailedError, match=f"the run {QUICK[1].name} failed: the loss became nan at step 3"):
-            sweep.sweep(QUICK, folder, root="sample", jobs=1)
+            sweep(QUICK, folder, root="sample", jobs=1)
     assert finished(folder) == names(QUICK[:1])
 
 
 def test_an_error_in_another_process_keeps_the_finished_runs(folder, alone):
     wrong = Setting(dropout=2.0, train_size=500, epochs=1)
     with pytest.raises(RunFailedError, match=f"{wrong.name} failed: .*2.0"):
-        sweep.sweep([*SLOW[:2], wrong], folder, root="sample", jobs=2)
+        sweep([*SLOW[:2], wrong], folder, root="sample", jobs=2)
     kept = gather(folder)
     expected = alone[alone["seed"].isin(kept["seed"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(without_seconds(kept), without_seconds(expected), check_exact=True)
 
 
 def test_lost_workers_are_reported(folder, monkeypatch):
-    monkeypatch.setattr(sweep, "workers", lambda *_: contextlib.nullcontext(lambda tasks: iter(())))
+    monkeypatch.setattr(work, "workers", lambda *_: contextlib.nullcontext(lambda tasks: iter(())))
     with pytest.raises(ConnectionError, match="3 runs still to train"):
-        sweep.sweep(QUICK, folder, root="sample", jobs=1)
+        sweep(QUICK, folder, root="sample", jobs=1)
 
 
 # ---------------------------------------------------------------- the command
@@ -389,23 +390,23 @@ def wanted_by(monkeypatch, tmp_path, *options):
     """The runs that the command asks for with these options."""
     asked = []
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "sweep", lambda wanted, folder, **_: asked.extend(wanted))
+        patch.setattr(program, "sweep", lambda wanted, folder, **_: asked.extend(wanted))
         main(["--folder", str(tmp_path), *options])
     return asked
 
 
 def test_without_options_the_command_trains_the_grid(monkeypatch, tmp_path):
-    assert wanted_by(monkeypatch, tmp_path) == sweep.grid()
+    assert wanted_by(monkeypatch, tmp_path) == grid()
 
 
 def test_the_command_trains_some_sizes_only(monkeypatch, tmp_path):
     asked = wanted_by(monkeypatch, tmp_path, "--train-sizes", "500", "2000")
-    assert asked == [setting for setting in sweep.grid() if setting.train_size <= 2000]
+    assert asked == [setting for setting in grid() if setting.train_size <= 2000]
 
 
 def test_the_command_trains_some_seeds_only(monkeypatch, tmp_path):
     asked = wanted_by(monkeypatch, tmp_path, "--seeds", "2")
-    assert asked == [setting for setting in sweep.grid() if setting.seed in (0, 1)]
+    assert asked == [setting for setting in grid() if setting.seed in (0, 1)]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +435,7 @@ def test_the_command_explains_itself(capsys):
 
 
 def test_the_command_writes_the_ledger(tmp_path, folder, monkeypatch, capsys):
-    monkeypatch.setattr(sweep, "grid", lambda: [Setting(train_size=500, epochs=1, seed=seed) for seed in (1, 0)])
+    monkeypatch.setattr(program, "grid", lambda: [Setting(train_size=500, epochs=1, seed=seed) for seed in (1, 0)])
     ledger = tmp_path / "ledger.csv.gz"
     assert main(["--data", "sample", "--jobs", "1", "--folder", str(folder), "--ledger", str(ledger)]) == 0
     assert f"All runs of {folder} are now in {ledger}." in capsys.readouterr().out
@@ -459,7 +460,7 @@ def test_the_command_says_that_the_sample_is_too_small(tmp_path, capsys):
 
 def test_the_command_says_which_run_failed(folder, monkeypatch, capsys):
     wrong = Setting(train_size=500, weight_decay=-1.0, epochs=1)
-    monkeypatch.setattr(sweep, "grid", lambda: [wrong])
+    monkeypatch.setattr(program, "grid", lambda: [wrong])
     message = complaint(capsys, "--data", "sample", "--jobs", "1", "--folder", str(folder))
     assert wrong.name in message and "weight_decay" in message
 
@@ -494,7 +495,7 @@ def test_after_kill_9_a_sweep_goes_on_from_the_finished_runs(folder, alone):
         os.killpg(process.pid, signal.SIGKILL)
     kept = {name: (folder / name).read_bytes() for name in finished(folder)}
     assert 0 < len(kept) < len(SLOW)
-    sweep.sweep(SLOW, folder, root="sample", jobs=1)
+    sweep(SLOW, folder, root="sample", jobs=1)
     assert {name: (folder / name).read_bytes() for name in kept} == kept
     pd.testing.assert_frame_equal(without_seconds(gather(folder)), without_seconds(alone), check_exact=True)
 
@@ -599,7 +600,7 @@ def test_a_killed_dask_worker_loses_no_run(folder, alone, cluster):
     seen = []
     killer = threading.Thread(target=kill_while_training, args=(address, "first", workers["first"], folder, seen))
     killer.start()
-    sweep.sweep(SLOW, folder, root="sample", scheduler=address)
+    sweep(SLOW, folder, root="sample", scheduler=address)
     killer.join(timeout=WAIT)
     assert workers["first"].wait(timeout=WAIT) == -signal.SIGKILL and 0 < seen[0] < len(SLOW)
     assert workers["second"].poll() is None
@@ -621,8 +622,8 @@ def closed_port():
     ids=["nobody listens", "unknown scheme"],
 )
 def test_an_address_without_a_scheduler_is_given_up(folder, monkeypatch, capsys, address, message):
-    monkeypatch.setattr(sweep, "PATIENCE", 1)
-    monkeypatch.setattr(sweep, "grid", lambda: [dataclasses.replace(QUICK[0], train_size=500)])
+    monkeypatch.setattr(work, "PATIENCE", 1)
+    monkeypatch.setattr(program, "grid", lambda: [dataclasses.replace(QUICK[0], train_size=500)])
     started = time.monotonic()
     assert message in complaint(capsys, "--data", "sample", "--folder", str(folder), "--scheduler", address)
     assert time.monotonic() - started < WAIT / 3
@@ -631,4 +632,4 @@ def test_an_address_without_a_scheduler_is_given_up(folder, monkeypatch, capsys,
 def test_without_the_package_distributed_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ModuleNotFoundError, match=r"\[cluster\]"):
-        sweep.sweep(QUICK, folder, root="sample", scheduler="tcp://127.0.0.1:8786")
+        sweep(QUICK, folder, root="sample", scheduler="tcp://127.0.0.1:8786")
