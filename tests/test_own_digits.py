@@ -5,7 +5,6 @@ import io
 import os
 import struct
 import sys
-import warnings
 import zlib
 
 import numpy as np
@@ -21,29 +20,11 @@ from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
 from mnist_helpers.labs import own_digits
-from mnist_helpers.labs.own_digits import (
-    STEPS,
-    NoDigitError,
-    center_by_box,
-    center_by_mass,
-    check_one_digit,
-    check_picture,
-    crop_to_ink,
-    draw_strokes,
-    drawn_digits,
-    ink_on_black,
-    load_drawings,
-    preprocess_digit,
-    preprocessing_stages,
-    put_on_field,
-    read_photo,
-    remove_paper,
-    scale_to_fit,
-)
+from mnist_helpers.labs.own_digits import STEPS, NoDigitError, draw_strokes, preprocess_digit, read_photo
 
 PROPERTY = settings(max_examples=30, deadline=None, derandomize=True)
 SHARES = st.integers(0, 1000).map(lambda number: number / 1000)  # st.floats refuses to work without denormals
-DRAWINGS = load_drawings()
+DRAWINGS = own_digits.load_drawings()
 DIGITS = [name for name in DRAWINGS if name[0].isdigit()]
 
 
@@ -61,21 +42,12 @@ def check_digit(digit):
     assert digit.min() >= 0 and digit.max() <= 1
 
 
-def outcome(picture):
+def outcome(picture, left_out=()):
     """The preprocessed digit, or the message with which the picture is refused."""
-    try:
-        return preprocess_digit(picture)
-    except NoDigitError as error:
-        return str(error)
-
-
-def digit_or_none(picture, left_out=()):
-    """The preprocessed digit; None where the picture is refused with a reason."""
     try:
         return preprocess_digit(picture, left_out)
     except NoDigitError as error:
-        assert str(error)
-        return None
+        return str(error)
 
 
 def same(first, second):
@@ -97,16 +69,11 @@ LINE = [(60, 140), (220, 140)]
 
 
 @pytest.mark.parametrize("side, options", [(28, {"side": 28}), (100, {"side": 100}), (280, {})])
-def test_a_drawing_is_black_on_white_of_the_size_asked_for(side, options):
-    picture = draw_strokes([[(side / 4, side / 2), (side * 3 / 4, side / 2)]], brush=side / 14, **options)
+def test_a_drawing_is_black_on_white_of_the_size_asked_for_with_x_to_the_right_and_y_downwards(side, options):
+    picture = draw_strokes([[(side / 4, side / 3), (side * 3 / 4, side / 3)]], brush=side / 14, **options)
     assert picture.shape == (side, side) and picture.dtype == np.float32
-    assert picture[side // 2, side // 2] == 0 and picture[0, 0] == 1
+    assert picture[side // 3, side // 2] == 0 and picture[side // 2, side // 3] == 1
     assert set(np.unique(picture)) == {0, 1}
-
-
-def test_x_goes_to_the_right_and_y_downwards():
-    picture = draw_strokes([[(200, 50), (210, 60)]])
-    assert picture[55, 205] == 0 and picture[205, 55] == 1
 
 
 @pytest.mark.parametrize("brush", [8, 20, 36])
@@ -144,11 +111,11 @@ def test_a_shipped_drawing_lies_within_the_canvas_and_is_taken_for_one_digit(nam
 
 
 def test_the_drawn_digits_carry_their_labels_also_without_the_steps_left_out():
-    images, labels = drawn_digits().tensors
+    images, labels = own_digits.drawn_digits().tensors
     assert images.shape == (len(DIGITS), 1, 28, 28) and images.dtype == torch.float32
     assert labels.tolist() == [int(name[0]) for name in DIGITS] and labels.dtype == torch.int64
     assert torch.equal(images[DIGITS.index("2, wide")], preprocess_digit(drawing("2, wide")))
-    images = drawn_digits(left_out=STEPS).tensors[0]
+    images = own_digits.drawn_digits(left_out=STEPS).tensors[0]
     assert torch.equal(images[3], preprocess_digit(drawing(DIGITS[3]), STEPS)) and images.mean() > 0.5
 
 
@@ -158,8 +125,8 @@ UPRIGHT = np.full((40, 60), 255, np.uint8)
 UPRIGHT[4:36, 8:14] = 0
 UPRIGHT[4:9, 8:40] = 0
 INKED = UPRIGHT == 0
+NO_WARNINGS = pytest.mark.filterwarnings("error")
 PNG_OR_JPEG = pytest.mark.parametrize("kind", ["PNG", "JPEG"])
-ORIENTATION = 0x0112
 
 
 def encoded(image, kind="PNG", **options):
@@ -208,37 +175,24 @@ STORED = dict(enumerate(TURNED, start=1))  # by the number that a camera writes
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_picture_is_turned_upright_from_each_orientation_of_a_camera(orientation, kind):
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[0x0112] = orientation
     image = Image.fromarray(np.ascontiguousarray(STORED[orientation]))
     picture = read_photo(encoded(image, kind, exif=exif)).picture
     assert picture.shape == UPRIGHT.shape
     assert abs(picture - UPRIGHT / 255).mean() < 0.03
 
 
-@pytest.fixture
-def no_warnings():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
-
-
+@NO_WARNINGS
 @PNG_OR_JPEG
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage!", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0"], ids=str)
-def test_damaged_camera_data_do_not_keep_a_picture_from_being_read(exif, kind, no_warnings):
+def test_damaged_camera_data_do_not_keep_a_picture_from_being_read(exif, kind):
     assert read_photo(encoded(in_mode("L"), kind, exif=exif)).picture.shape == UPRIGHT.shape
 
 
 @PNG_OR_JPEG
 @pytest.mark.parametrize(
     "size, expected",
-    [
-        ((281, 281), (280, 280)),
-        ((560, 280), (280, 140)),
-        ((700, 2100), (93, 280)),
-        ((1500, 2000), (210, 280)),
-        ((280, 280), (280, 280)),
-        ((100, 60), (100, 60)),
-    ],
+    [((281, 281), (280, 280)), ((700, 2100), (93, 280)), ((1500, 2000), (210, 280)), ((100, 60), (100, 60))],
 )
 def test_a_picture_larger_than_280_pixels_is_made_smaller_and_keeps_its_shape(size, expected, kind):
     height, width = read_photo(encoded(Image.new("L", size, 200), kind)).picture.shape
@@ -299,7 +253,6 @@ def test_of_an_animation_the_first_frame_is_read():
 
 GRAY = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 60), np.uint8))
 JPEG, PNG = encoded(GRAY, "JPEG"), encoded(GRAY)
-FILES = pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
 
 
 def photo_or_none(content):
@@ -326,34 +279,21 @@ def test_what_is_no_picture_or_in_another_format_is_refused(content):
         read_photo(content)
 
 
-@FILES
+@pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
 @pytest.mark.parametrize("share", [0.005, 0.02, 0.05, 0.3, 0.6, 0.9])
 def test_a_file_that_is_not_complete_is_refused(content, share):
     with pytest.raises(NoDigitError, match="damaged or not complete|no picture that can be read"):
         read_photo(content[: int(share * len(content))])
 
 
-@FILES
-@PROPERTY
-@given(st.data())
-def test_a_file_may_be_cut_off_anywhere(content, data):
-    photo_or_none(content[: data.draw(st.integers(0, len(content)))])
-
-
-@pytest.mark.parametrize("start", [b"", PNG[:8], PNG[:33], JPEG[:2], JPEG[:20]], ids=["", "PNG", "IHDR", "SOI", "JFIF"])
-@PROPERTY
-@given(rest=st.binary(max_size=200))
-def test_random_bytes_are_refused_or_read_but_nothing_else(start, rest):
-    photo_or_none(start + rest)
-
-
-@FILES
-@PROPERTY
-@given(changes=st.lists(st.tuples(SHARES, st.integers(0, 255)), min_size=1, max_size=4))
-def test_a_file_with_wrong_bytes_is_refused_or_read_but_nothing_else(content, changes):
-    wrong = bytearray(content)
+@pytest.mark.parametrize("content", [JPEG, PNG, PNG[:33], JPEG[:20], b""], ids=["JPEG", "PNG", "IHDR", "JFIF", ""])
+@settings(PROPERTY, max_examples=60)
+@given(st.lists(st.tuples(SHARES, st.integers(0, 255)), max_size=4), SHARES, st.binary(max_size=200))
+def test_a_file_cut_off_anywhere_with_wrong_bytes_is_refused_or_read_but_nothing_else(content, changes, end, rest):
+    wrong = bytearray(content[: round(end * len(content))] + rest)
     for place, value in changes:
-        wrong[int(place * (len(wrong) - 1))] = value
+        at = int(place * len(wrong))
+        wrong[at : at + 1] = [value]
     photo_or_none(bytes(wrong))
 
 
@@ -367,20 +307,17 @@ def claiming(width, height):
     return PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize(
-    "width, height, message",
-    [(8000, 8000, "damaged or not complete")]
-    + [
-        (*size, "more than 64 million pixels")
-        for size in ((8001, 8000), (9000, 10_000), (16_320, 12_240), (20_000, 20_000))
-    ],
-)
-def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(width, height, message, no_warnings):
-    with pytest.raises(NoDigitError, match=message):
+@NO_WARNINGS
+@pytest.mark.parametrize("width, height", [(8001, 8000), (9000, 10_000), (16_320, 12_240), (20_000, 20_000)])
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(width, height):
+    with pytest.raises(NoDigitError, match="more than 64 million pixels"):
         read_photo(claiming(width, height))
+    with pytest.raises(NoDigitError, match="damaged or not complete"):
+        read_photo(claiming(8000, 8000))
 
 
-def test_a_damaged_animation_is_read(no_warnings):
+@NO_WARNINGS
+def test_a_damaged_animation_is_read():
     assert read_photo(PNG[:33] + chunk(b"acTL", bytes(8)) + PNG[33:]).picture.shape == (50, 60)
 
 
@@ -413,7 +350,7 @@ MARK[10:20, 13:16] = 1
 @pytest.mark.parametrize("paper, ink", [(1, 0), (0.6, 0.2), (0.7, 0.55), (0, 1), (0.4, 0.8), (0.3, 0.45)])
 def test_dark_ink_on_light_paper_is_inverted_and_light_ink_on_dark_paper_stays(paper, ink):
     picture = paper + (ink - paper) * MARK
-    np.testing.assert_array_equal(ink_on_black(picture), 1 - picture if ink < paper else picture)
+    np.testing.assert_array_equal(own_digits.ink_on_black(picture), 1 - picture if ink < paper else picture)
 
 
 def test_neither_much_ink_nor_single_wrong_pixels_decide_what_is_paper():
@@ -423,7 +360,7 @@ def test_neither_much_ink_nor_single_wrong_pixels_decide_what_is_paper():
     wrong[5, 5] = 1
     assert much.mean() < 0.5
     for picture in (much, wrong):
-        assert np.array_equal(ink_on_black(picture), 1 - picture)
+        assert np.array_equal(own_digits.ink_on_black(picture), 1 - picture)
 
 
 # ---------------------------------------------------------------- remove_paper
@@ -431,9 +368,10 @@ def test_neither_much_ink_nor_single_wrong_pixels_decide_what_is_paper():
 
 @pytest.mark.parametrize("paper, ink", [(0, 1), (0, 0.5), (0.25, 0.75), (0.5, 1)])
 def test_the_paper_of_a_drawing_becomes_0_and_its_ink_1(paper, ink):
-    clean = remove_paper(paper + (ink - paper) * (1 - drawing()))
+    clean = own_digits.remove_paper(paper + (ink - paper) * (1 - drawing()))
     np.testing.assert_allclose(clean, 1 - drawing(), atol=1e-5)
     assert clean.dtype == np.float32
+    assert (own_digits.remove_paper(np.full((30, 30), paper, np.float32)) == 0).all(), "without ink it stays paper"
 
 
 def photographed(picture, seed=0):
@@ -446,7 +384,7 @@ def photographed(picture, seed=0):
 @pytest.mark.parametrize("name", DIGITS[::3])
 def test_a_photo_loses_its_paper_keeps_its_ink_and_becomes_nearly_the_same_digit(name):
     inked, photo = drawing(name) == 0, photographed(drawing(name))
-    clean = remove_paper(ink_on_black(photo))
+    clean = own_digits.remove_paper(own_digits.ink_on_black(photo))
     assert (clean[~ndimage.binary_dilation(inked, iterations=5)] == 0).all()
     assert (clean[ndimage.binary_erosion(inked, iterations=3)] > 0.4).all()
     assert difference(preprocess_digit(photo), preprocess_digit(drawing(name))) < 0.05
@@ -456,14 +394,10 @@ def test_specks_are_removed_and_a_second_large_piece_is_kept():
     ink = (1 - drawing("5, in the middle")).copy()
     speckled = ink.copy()
     speckled[5:9, 5:9] = speckled[250:255, 20:24] = 1
-    np.testing.assert_array_equal(remove_paper(speckled), ink)
+    np.testing.assert_array_equal(own_digits.remove_paper(speckled), ink)
     assert ndimage.label(ink)[1] == 1
     ink[230:270, 10:40] = 1
-    np.testing.assert_array_equal(remove_paper(ink), ink)
-
-
-def test_paper_without_ink_stays_paper():
-    assert (remove_paper(np.full((30, 30), 0.4, np.float32)) == 0).all()
+    np.testing.assert_array_equal(own_digits.remove_paper(ink), ink)
 
 
 # ---------------------------------------------------------------- crop, scale, centre
@@ -471,15 +405,15 @@ def test_paper_without_ink_stays_paper():
 
 def test_the_smallest_rectangle_that_holds_all_ink_is_cut_out():
     ink = np.full((10, 12), 0.05, np.float32)
-    assert crop_to_ink(ink).shape == (10, 12), "faint gray is no ink, and without ink nothing is cut off"
+    assert own_digits.crop_to_ink(ink).shape == (10, 12), "faint gray is no ink, and without ink nothing is cut off"
     ink[2, 3] = ink[6, 8] = 0.8
-    assert np.array_equal(crop_to_ink(ink), ink[2:7, 3:9])
+    assert np.array_equal(own_digits.crop_to_ink(ink), ink[2:7, 3:9])
 
 
 @pytest.mark.parametrize("side", [20, 28])
 @pytest.mark.parametrize("shape", [(40, 10), (10, 40), (7, 5), (3, 30), (250, 1), (1, 250), (20, 20), (1, 1)])
 def test_the_longer_side_is_scaled_exactly_and_the_shorter_one_in_proportion(shape, side):
-    scaled = scale_to_fit(np.ones(shape, np.float32), side)
+    scaled = own_digits.scale_to_fit(np.ones(shape, np.float32), side)
     assert max(scaled.shape) == side and scaled.shape[np.argmax(shape)] == side
     assert min(scaled.shape) == pytest.approx(max(min(shape) * side / max(shape), 1), abs=0.5)
     np.testing.assert_allclose(scaled, 1, atol=1e-5)
@@ -488,12 +422,12 @@ def test_the_longer_side_is_scaled_exactly_and_the_shorter_one_in_proportion(sha
 @PROPERTY
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(0, 2**32 - 1))
 def test_scaling_leaves_no_value_outside_0_to_1(height, width, seed):
-    scaled = scale_to_fit(np.random.default_rng(seed).integers(0, 2, (height, width)).astype(np.float32))
+    scaled = own_digits.scale_to_fit(np.random.default_rng(seed).integers(0, 2, (height, width)).astype(np.float32))
     assert scaled.dtype == np.float32 and scaled.min() >= 0 and scaled.max() <= 1
 
 
 def test_scaling_down_makes_edges_gray():
-    scaled = scale_to_fit(crop_to_ink(1 - drawing("0, in the middle")))
+    scaled = own_digits.scale_to_fit(own_digits.crop_to_ink(1 - drawing("0, in the middle")))
     assert ((scaled > 0.1) & (scaled < 0.9)).sum() > 20
 
 
@@ -503,7 +437,7 @@ def test_ink_is_put_on_the_field_and_cut_off_at_its_border(top, left):
     ink = np.arange(1, 41, dtype=np.float32).reshape(5, 8)
     large = np.zeros((228, 228), np.float32)
     large[100 + top : 105 + top, 100 + left : 108 + left] = ink
-    field = put_on_field(ink, top, left)
+    field = own_digits.put_on_field(ink, top, left)
     assert field.dtype == np.float32 and np.array_equal(field, large[100:128, 100:128])
 
 
@@ -512,7 +446,7 @@ def test_ink_is_put_on_the_field_and_cut_off_at_its_border(top, left):
 def test_the_centre_of_mass_comes_within_half_a_pixel_of_the_middle(levels):
     ink = (levels / 255).astype(np.float32)
     assume(ink.any())
-    field = center_by_mass(ink)
+    field = own_digits.center_by_mass(ink)
     assume(np.isclose(field.sum(), ink.sum()))
     assert ndimage.center_of_mass(field) == pytest.approx((14, 14), abs=0.51)
 
@@ -527,7 +461,7 @@ def test_centring_by_the_rectangle_takes_no_notice_of_the_mass():
     ink = np.zeros((20, 10), np.float32)
     ink[0, 0] = ink[19, 9] = 0.2
     ink[:3] = 1
-    field = center_by_box(ink)
+    field = own_digits.center_by_box(ink)
     assert np.array_equal(field[4:24, 9:19], ink) and field.sum() == ink.sum()
 
 
@@ -536,10 +470,16 @@ def test_centring_by_the_rectangle_takes_no_notice_of_the_mass():
 
 def test_the_stages_are_the_picture_and_each_step_made_from_the_one_before():
     photo = photographed(drawing())
-    stages = preprocessing_stages(photo)
+    stages = own_digits.preprocessing_stages(photo)
     assert list(stages) == ["picture", *STEPS] == ["picture", "invert", "clean", "crop", "scale", "center"]
     assert stages["picture"] is photo and stages["center"].shape == (28, 28) and max(stages["scale"].shape) == 20
-    functions = [ink_on_black, remove_paper, crop_to_ink, scale_to_fit, center_by_mass]
+    functions = [
+        own_digits.ink_on_black,
+        own_digits.remove_paper,
+        own_digits.crop_to_ink,
+        own_digits.scale_to_fit,
+        own_digits.center_by_mass,
+    ]
     for before, step, function in zip(stages, STEPS, functions):
         assert np.array_equal(stages[step], function(stages[before]))
 
@@ -547,16 +487,16 @@ def test_the_stages_are_the_picture_and_each_step_made_from_the_one_before():
 @pytest.mark.parametrize("step, before", [("invert", "picture"), ("clean", "invert"), ("crop", "clean")])
 def test_a_step_left_out_changes_nothing(step, before):
     photo = photographed(drawing("7, small"))
-    stages = preprocessing_stages(photo, [step])
+    stages = own_digits.preprocessing_stages(photo, [step])
     assert np.array_equal(stages[step], stages[before])
-    assert not np.array_equal(stages[step], preprocessing_stages(photo)[step])
+    assert not np.array_equal(stages[step], own_digits.preprocessing_stages(photo)[step])
 
 
 def test_without_scaling_the_digit_fills_the_field_and_without_centring_its_rectangle_is_centred():
-    assert max(preprocessing_stages(drawing(), ["scale"])["scale"].shape) == 28
-    stages = preprocessing_stages(drawing("7, wide"), ["center"])
-    assert np.array_equal(stages["center"], center_by_box(stages["scale"]))
-    assert not np.array_equal(stages["center"], preprocessing_stages(drawing("7, wide"))["center"])
+    assert max(own_digits.preprocessing_stages(drawing(), ["scale"])["scale"].shape) == 28
+    stages = own_digits.preprocessing_stages(drawing("7, wide"), ["center"])
+    assert np.array_equal(stages["center"], own_digits.center_by_box(stages["scale"]))
+    assert not np.array_equal(stages["center"], own_digits.preprocessing_stages(drawing("7, wide"))["center"])
 
 
 def test_without_any_step_the_picture_is_only_made_small():
@@ -571,18 +511,17 @@ def test_a_step_that_there_is_not_cannot_be_left_out(left_out):
         preprocess_digit(drawing(), left_out)
 
 
-@pytest.mark.parametrize("left_out", [(), *[(step,) for step in STEPS], STEPS], ids=str)
-@pytest.mark.parametrize("make", [drawing, lambda: photographed(drawing())], ids=["drawing", "photo"])
+@pytest.mark.parametrize("left_out", [(), ("clean",), STEPS], ids=str)
+@pytest.mark.parametrize(
+    "make", [drawing, lambda: photographed(drawing()), lambda: drawing()[::-1, ::-1]], ids=["drawing", "photo", "view"]
+)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
 def test_a_picture_of_any_floating_point_dtype_becomes_like_mnists_and_stays_as_it_was(dtype, make, left_out):
-    picture = make().astype(dtype)
+    picture = make().astype(dtype, copy=False)
     before = picture.copy()
-    check_digit(preprocess_digit(picture, left_out))
-    assert np.array_equal(picture, before)
-
-
-def test_a_picture_may_be_a_view_that_cannot_be_written_into():
-    assert torch.equal(preprocess_digit(drawing()[::-1, ::-1]), preprocess_digit(drawing()[::-1, ::-1].copy()))
+    digit = preprocess_digit(picture, left_out)
+    check_digit(digit)
+    assert np.array_equal(picture, before) and torch.equal(digit, preprocess_digit(before, left_out))
 
 
 # ---------------------------------------------------------------- properties
@@ -618,14 +557,9 @@ def test_moving_a_drawing_does_not_change_the_digit(picture, down, right):
 
 
 @PROPERTY
-@given(PICTURES)
-def test_white_on_black_gives_the_same_digit_as_black_on_white(picture):
-    assert same(outcome(1 - picture), outcome(picture))
-
-
-@PROPERTY
 @given(PICTURES, st.integers(20, 50), st.integers(0, 50))
-def test_faint_ink_on_gray_paper_gives_the_same_digit(picture, contrast, darkest):
+def test_white_on_black_and_faint_ink_on_gray_paper_give_the_same_digit(picture, contrast, darkest):
+    assert same(outcome(1 - picture), outcome(picture))
     assert same(outcome(np.float32(darkest / 100) + np.float32(contrast / 100) * picture), outcome(picture))
 
 
@@ -634,7 +568,7 @@ def test_faint_ink_on_gray_paper_gives_the_same_digit(picture, contrast, darkest
 def test_enlarging_by_2_changes_next_to_nothing(picture):
     twice = np.kron(picture, np.ones((2, 2), np.float32))
     assert isinstance(outcome(twice), str) == isinstance(outcome(picture), str)
-    large, small = (preprocessing_stages(each) for each in (twice, picture))
+    large, small = (own_digits.preprocessing_stages(each) for each in (twice, picture))
     assert abs(large["scale"] - small["scale"]).mean() < 0.04
     assert difference(*(torch.from_numpy(each["center"])[None] for each in (large, small))) < 0.04
 
@@ -644,7 +578,7 @@ def test_enlarging_by_2_changes_next_to_nothing(picture):
 def test_a_digit_lies_within_20_by_20_pixels_of_the_field(picture):
     digit = preprocess_digit(picture)
     check_digit(digit)
-    extent = [int(np.ptp(torch.nonzero(digit[0].sum(dim=dim)))) + 1 for dim in (1, 0)]
+    extent = [int(np.ptp(torch.nonzero(digit[0].sum(dim=dim)).numpy())) + 1 for dim in (1, 0)]
     assert max(extent) <= 20 and min(extent) > 1
 
 
@@ -667,7 +601,10 @@ ANY = st.one_of(noisy(), LEVELS)
 @settings(PROPERTY, max_examples=100)
 @given(ANY, st.sets(st.sampled_from(STEPS)))
 def test_any_picture_gives_a_digit_or_is_refused_but_nothing_else(picture, left_out):
-    if (digit := digit_or_none(picture, sorted(left_out))) is not None:
+    digit = outcome(picture, sorted(left_out))
+    if isinstance(digit, str):
+        assert digit
+    else:
         check_digit(digit)
 
 
@@ -675,20 +612,29 @@ def test_any_picture_gives_a_digit_or_is_refused_but_nothing_else(picture, left_
 
 
 @pytest.mark.parametrize(
-    "picture, message",
+    "picture, kind, message",
     [
-        (np.ones((280, 280), np.float32), "no ink.*same brightness"),
-        (np.zeros((280, 280), np.float32), "no ink.*same brightness"),
-        (np.full((50, 40), 0.3, np.float32), "no ink.*same brightness"),
-        (0.5 + 0.05 * drawing(), "no ink.*same brightness"),
-        (np.zeros((7, 30), np.float32), "30 × 7 pixels.*at least 8 × 8"),
-        (np.zeros((0, 30), np.float32), "30 × 0 pixels"),
+        (np.ones((280, 280), np.float32), NoDigitError, "no ink.*same brightness"),
+        (np.zeros((280, 280), np.float32), NoDigitError, "no ink.*same brightness"),
+        (np.full((50, 40), 0.3, np.float32), NoDigitError, "no ink.*same brightness"),
+        (0.5 + 0.05 * drawing(), NoDigitError, "no ink.*same brightness"),
+        (np.zeros((7, 30), np.float32), NoDigitError, "30 × 7 pixels.*at least 8 × 8"),
+        (np.zeros((0, 30), np.float32), NoDigitError, "30 × 0 pixels"),
+        ((drawing() * 255).astype(np.uint8), ValueError, r"floating point.*uint8 \(280, 280\)"),
+        (drawing() > 0.5, ValueError, r"floating point.*bool \(280, 280\)"),
+        (drawing()[None], ValueError, r"shape \(height, width\).*\(1, 280, 280\)"),
+        (np.float32(0.5).reshape(()), ValueError, r"float32 \(\)"),
+        (np.where(drawing() == 0, np.nan, 1), ValueError, r"\[0, 1\], got nan to nan"),
+        (np.where(drawing() == 0, np.inf, 1), ValueError, r"\[0, 1\], got 1\.0 to inf"),
+        (drawing() * 255, ValueError, r"\[0, 1\], got 0\.0 to 255\.0"),
+        (drawing() - 0.5, ValueError, r"\[0, 1\], got -0\.5 to 0\.5"),
     ],
 )
-def test_a_picture_without_a_digit_is_refused_with_the_reason(picture, message):
-    for refuse in (check_picture, preprocess_digit):
-        with pytest.raises(NoDigitError, match=message):
+def test_what_is_no_picture_or_holds_no_digit_is_refused_with_the_reason(picture, kind, message):
+    for refuse in (own_digits.check_picture, preprocess_digit):
+        with pytest.raises(ValueError, match=message) as caught:
             refuse(picture)
+        assert caught.type is kind
 
 
 @pytest.mark.parametrize("brush", [1, 4, 8, *range(10, 41, 6)])
@@ -699,12 +645,15 @@ def test_a_dot_is_no_digit(brush, invert):
         preprocess_digit(1 - picture if invert else picture)
 
 
-def test_a_canvas_that_is_full_but_for_its_border_is_no_digit_and_a_thin_one_is():
+def test_a_canvas_that_is_full_but_for_its_border_is_no_digit_and_a_thin_one_and_two_pieces_are():
     picture = np.ones((280, 280), np.float32)
     picture[20:-20, 20:-20] = 0
     with pytest.raises(NoDigitError, match="dot or a spot"):
         preprocess_digit(picture)
-    check_one_digit(1 - draw_strokes([[(140, 60), (140, 220)]], brush=36))
+    own_digits.check_one_digit(1 - draw_strokes([[(140, 60), (140, 220)]], brush=36))
+    above = np.zeros((60, 60), np.float32)
+    above[10:14, 20:40] = above[20:50, 28:32] = 1
+    own_digits.check_one_digit(above)
 
 
 def beside(*names):
@@ -717,48 +666,19 @@ def beside(*names):
 
 
 @pytest.mark.parametrize(
-    "names, parts",
+    "names",
     [
-        (("1, slanted", "7, wide"), 2),
-        (("4, wide", "2, wide"), 2),
-        (("2, wide", "3, wide", "5, wide"), 3),
-        (("0, slanted", "6, wide"), 2),
-        (("2, in the middle",) * 3, ""),
-        (("2, in the middle",) * 5, ""),
+        ("1, slanted", "7, wide"),
+        ("2, wide", "3, wide", "5, wide"),
+        ("0, slanted", "6, wide"),
+        ("2, in the middle",) * 3,
     ],
     ids=str,
 )
 @pytest.mark.parametrize("change", [np.array, photographed])
-def test_several_digits_side_by_side_are_refused_with_their_number(names, parts, change):
-    with pytest.raises(NoDigitError, match=f"there are {parts}.* parts side by side"):
+def test_several_digits_side_by_side_are_refused_with_their_number(names, change):
+    with pytest.raises(NoDigitError, match=f"there are {len(names)} parts side by side"):
         preprocess_digit(change(beside(*names)))
-
-
-def test_pieces_one_above_the_other_are_one_digit():
-    ink = np.zeros((60, 60), np.float32)
-    ink[10:14, 20:40] = ink[20:50, 28:32] = 1
-    check_one_digit(ink)
-
-
-@pytest.mark.parametrize(
-    "picture, message",
-    [
-        ((drawing() * 255).astype(np.uint8), r"floating point.*uint8 \(280, 280\)"),
-        (drawing() > 0.5, r"floating point.*bool \(280, 280\)"),
-        (drawing()[None], r"shape \(height, width\).*\(1, 280, 280\)"),
-        (drawing().ravel(), r"\(78400,\)"),
-        (np.float32(0.5).reshape(()), r"float32 \(\)"),
-        (np.where(drawing() == 0, np.nan, 1), r"\[0, 1\], got nan to nan"),
-        (np.where(drawing() == 0, np.inf, 1), r"\[0, 1\], got 1\.0 to inf"),
-        (drawing() * 255, r"\[0, 1\], got 0\.0 to 255\.0"),
-        (drawing() - 0.5, r"\[0, 1\], got -0\.5 to 0\.5"),
-    ],
-)
-def test_what_is_no_picture_is_refused_with_what_it_is(picture, message):
-    for refuse in (check_picture, preprocess_digit):
-        with pytest.raises(ValueError, match=message) as caught:
-            refuse(picture)
-        assert not isinstance(caught.value, NoDigitError)
 
 
 # ---------------------------------------------------------------- held against other people's digits
@@ -772,9 +692,10 @@ def recipe(sample):
 
 def answers(model, digits):
     """The predicted class of each digit; -1 where there is none."""
-    images = torch.stack([torch.zeros(1, 28, 28) if digit is None else digit for digit in digits])
+    refused = [isinstance(digit, str) for digit in digits]
+    images = torch.stack([torch.zeros(1, 28, 28) if no else digit for digit, no in zip(digits, refused)])
     predicted = mh.predict(model, TensorDataset(images, torch.zeros(len(images), dtype=torch.long))).predicted
-    return torch.where(torch.tensor([digit is None for digit in digits]), -1, predicted)
+    return torch.where(torch.tensor(refused), -1, predicted)
 
 
 def somewhere_on_a_canvas(image, random, invert):
@@ -789,10 +710,9 @@ def somewhere_on_a_canvas(image, random, invert):
 def test_mnists_images_come_back_from_a_canvas_as_they_were(recipe, sample):
     random, images = np.random.default_rng(0), sample.test.tensors[0][::3]
     digits = [
-        digit_or_none(somewhere_on_a_canvas(image[0].numpy(), random, invert=row % 2))
-        for row, image in enumerate(images)
+        outcome(somewhere_on_a_canvas(image[0].numpy(), random, invert=row % 2)) for row, image in enumerate(images)
     ]
-    there = [row for row, digit in enumerate(digits) if digit is not None]
+    there = [row for row, digit in enumerate(digits) if not isinstance(digit, str)]
     assert len(there) >= 0.985 * len(images)
     assert (answers(recipe, digits) == answers(recipe, images)).float().mean() >= 0.95
     assert (torch.stack([digits[row] for row in there]) - images[there]).abs().mean() < 0.05
@@ -801,7 +721,7 @@ def test_mnists_images_come_back_from_a_canvas_as_they_were(recipe, sample):
 def test_preprocessing_lets_the_network_read_digits_from_another_collection(recipe):
     pictures, labels = (load_digits().images / 16).astype(np.float32), torch.tensor(load_digits().target)
     with_steps, without = (
-        (answers(recipe, [digit_or_none(picture, left_out) for picture in pictures]) == labels).float().mean()
+        (answers(recipe, [outcome(picture, left_out) for picture in pictures]) == labels).float().mean()
         for left_out in ((), STEPS)
     )
     assert with_steps >= without + 0.15
