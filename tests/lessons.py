@@ -7,6 +7,7 @@ import nbformat
 
 PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 MIRROR = "mirrors:"
+NUMBER = r"([+-]?\d+(?:,\d{3})*(?:\.\d+)?)"
 
 
 def read(path):
@@ -42,9 +43,13 @@ def solutions(notebook):
     return [code for part in folded for code in re.findall(r"```python\n(.*?)```", part, re.S)]
 
 
+def numbers(text, pattern):
+    """All matches of `pattern`, where # stands for a number, as tuples of numbers; there must be one at least."""
+    found = [match.groups() for match in re.finditer(pattern.replace("#", NUMBER), text)]
+    assert found, f"nothing in the output matches {pattern}:\n{text}"
+    return [tuple(float(number.replace(",", "")) for number in groups) for groups in found]
+
+
 def stored_numbers(lesson, pattern):
-    """All matches of `pattern` (with groups) in the stored text outputs of a lesson, as tuples of numbers."""
-    path = next(path for path in PATHS if path.stem == lesson)
-    found = [match.groups() for match in re.finditer(pattern, text_outputs(read(path)))]
-    assert found, f"no output of {lesson} matches {pattern}"
-    return [tuple(float(number) for number in groups) for groups in found]
+    """The numbers in the stored text outputs of a lesson."""
+    return numbers(text_outputs(read(next(path for path in PATHS if path.stem == lesson))), pattern)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from sklearn.metrics import confusion_matrix
+from panels import equal_weights
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -25,11 +25,6 @@ from mnist_helpers.labs.clinic import (
     mc_dropout,
 )
 
-
-def modes_of(model):
-    return [layer.training for layer in model.modules()]
-
-
 # ---------------------------------------------------------------- networks that differ by their seed only
 
 
@@ -43,16 +38,9 @@ def tiny(sample):
     return dataclasses.replace(sample, **parts)
 
 
-@pytest.fixture
-def store(tmp_path):
-    """Writes a file of answers of three networks and returns its path and the answers."""
-
-    def write(fingerprint, images):
-        answers = np.random.default_rng(0).integers(0, 10, (3, images), dtype=np.uint8)
-        np.savez_compressed(tmp_path / "answers.npz", answers=answers, fingerprint=fingerprint)
-        return tmp_path / "answers.npz", answers
-
-    return write
+@pytest.fixture(scope="module")
+def two_answers(tiny):
+    return torch.stack([answers_of(tiny, seed) for seed in (0, 1)])
 
 
 @pytest.fixture
@@ -60,124 +48,100 @@ def two_networks(monkeypatch):
     monkeypatch.setattr(clinic, "NETWORKS", 2)
 
 
-def test_stored_answers_are_loaded_where_they_belong_to_the_data(tiny, store, capsys, monkeypatch):
+def test_stored_answers_are_loaded_where_they_belong_to_the_data(tiny, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(clinic, "train_run", lambda *args, **kwargs: pytest.fail("this trains"))
-    path, stored = store(tiny.fingerprint(), 100)
-    answers = answers_of_seeds(tiny, path)
-    assert answers.shape == (3, 100) and answers.dtype == torch.int64
-    assert np.array_equal(answers, stored)
+    stored = np.random.default_rng(0).integers(0, 10, (3, 100), dtype=np.uint8)
+    np.savez_compressed(tmp_path / "answers.npz", answers=stored, fingerprint=tiny.fingerprint())
+    answers = answers_of_seeds(tiny, tmp_path / "answers.npz")
+    assert answers.dtype == torch.int64 and np.array_equal(answers, stored)
     assert capsys.readouterr().out == "Loaded the answers of 3 networks.\n"
 
 
-@pytest.mark.parametrize("fingerprint, images", [(None, 100), (None, 99), ("own", 99)])
+@pytest.mark.parametrize("own, images", [(False, 100), (True, 99)], ids=["another fingerprint", "too few images"])
 def test_networks_are_trained_where_the_stored_answers_belong_to_other_data(
-    tiny, store, two_networks, capsys, fingerprint, images
+    tiny, two_answers, tmp_path, two_networks, capsys, own, images
 ):
-    path, _ = store(tiny.fingerprint() if fingerprint else "0123456789abcdef", images)
-    answers = answers_of_seeds(tiny, path)
+    fingerprint = tiny.fingerprint() if own else "0123456789abcdef"
+    np.savez_compressed(tmp_path / "answers.npz", answers=np.zeros((3, images), np.uint8), fingerprint=fingerprint)
+    assert torch.equal(answers_of_seeds(tiny, tmp_path / "answers.npz"), two_answers)
     assert "Training 2 networks now" in capsys.readouterr().out
-    assert answers.shape == (2, 100) and answers.dtype == torch.int64
-    assert answers.min() >= 0 and answers.max() <= 9
-    assert torch.equal(answers[1], answers_of(tiny, seed=1))
 
 
-def test_the_answers_of_a_network_are_its_predictions(tiny):
-    model = mh.train_run(tiny, seed=3, progress=False).model
-    assert torch.equal(answers_of(tiny, seed=3), mh.predict(model, tiny.test).predicted)
+def test_the_answers_of_a_network_are_its_predictions_and_other_seeds_answer_otherwise(tiny, two_answers):
+    model = mh.train_run(tiny, seed=1, progress=False).model
+    assert torch.equal(two_answers[1], mh.predict(model, tiny.test).predicted)
+    assert two_answers.dtype == torch.int64 and not torch.equal(*two_answers)
 
 
-def test_networks_with_other_seeds_answer_otherwise(tiny):
-    assert not torch.equal(answers_of(tiny, seed=0), answers_of(tiny, seed=1))
-
-
-def test_main_refuses_the_sample_and_writes_nothing(sample, tmp_path, monkeypatch):
-    monkeypatch.setattr(clinic, "load_mnist", lambda: sample)
-    with pytest.raises(SystemExit, match="full MNIST, but this is: .*3,000"):
+def test_main_stores_what_answers_of_seeds_loads(tiny, two_answers, tmp_path, monkeypatch, two_networks, capsys):
+    monkeypatch.setattr(clinic, "load_mnist", lambda: tiny)
+    with pytest.raises(SystemExit, match="full MNIST, but this is: .*sample"):
         clinic.main(tmp_path / "answers.npz")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_main_stores_what_answers_of_seeds_loads(tiny, tmp_path, monkeypatch, two_networks, capsys):
     monkeypatch.setattr(clinic, "load_mnist", lambda: dataclasses.replace(tiny, source="full"))
     with joblib.parallel_config(backend="sequential"):
         clinic.main(tmp_path / "answers.npz")
     assert [path.name for path in tmp_path.iterdir()] == ["answers.npz"]
-    answers = answers_of_seeds(tiny, tmp_path / "answers.npz")
+    assert torch.equal(answers_of_seeds(tiny, tmp_path / "answers.npz"), two_answers)
     assert "Loaded" in capsys.readouterr().out
-    assert torch.equal(answers, torch.stack([answers_of(tiny, seed) for seed in (0, 1)]))
 
 
-def test_the_answers_that_come_with_the_package_are_those_of_ten_networks():
+def test_ten_answers_and_fifteen_doubts_come_with_the_package():
     with np.load(clinic.ANSWERS) as stored:
-        answers = stored["answers"]
-    assert answers.shape == (10, 10_000) and answers.dtype == np.uint8 and answers.max() == 9
-    assert len(np.unique(answers, axis=0)) == 10
+        assert stored["answers"].shape == (10, 10_000) and stored["answers"].max() == 9
+    assert len(LABEL_DOUBTS) == 15 and list(LABEL_DOUBTS) == sorted(LABEL_DOUBTS)
 
 
-def test_the_answers_that_come_with_the_package_are_right_as_often_as_the_recipe_is(full, capsys):
+def test_the_answers_that_come_with_the_package_are_those_of_ten_networks_by_the_recipe(full, capsys):
     answers = answers_of_seeds(full)
     assert capsys.readouterr().out == "Loaded the answers of 10 networks.\n"
+    assert len(answers.unique(dim=0)) == 10
     accuracies = (answers == full.test.tensors[1]).double().mean(dim=1)
     assert accuracies.min() > 0.97 and accuracies.max() < 0.985
 
 
-# ---------------------------------------------------------------- confusion_counts, LABEL_DOUBTS
-
-
-def test_confusions_are_counted_as_scikit_learn_counts_them():
-    random = np.random.default_rng(0)
-    answers, labels = random.integers(0, 10, (4, 500)), random.integers(0, 10, 500)
-    counts = confusion_counts(torch.from_numpy(answers), torch.from_numpy(labels))
-    assert counts.shape == (4, 10, 10)
-    for each, answered in zip(counts, answers):
-        assert np.array_equal(each, confusion_matrix(labels, answered, labels=range(10)))
-
-
 def test_an_image_counts_in_the_row_of_its_label_and_the_column_of_its_answer():
-    counts = confusion_counts(torch.tensor([[7, 1, 1]]), torch.tensor([2, 1, 1]))
-    assert counts.sum() == 3 and counts[0, 2, 7] == 1 and counts[0, 1, 1] == 2
-
-
-def test_fifteen_labels_of_test_images_are_in_doubt():
-    assert len(LABEL_DOUBTS) == 15 and list(LABEL_DOUBTS) == sorted(LABEL_DOUBTS)
-    assert all(0 <= index < 10_000 for index in LABEL_DOUBTS)
-    assert all(said.endswith(" of 5)") for said in LABEL_DOUBTS.values())
+    counts = confusion_counts(torch.tensor([[7, 1, 1], [0, 0, 9]]), torch.tensor([2, 1, 1]))
+    expected = torch.zeros(2, 10, 10, dtype=torch.int64)
+    expected[0, 2, 7], expected[0, 1, 1] = 1, 2
+    expected[1, 2, 0], expected[1, 1, 0], expected[1, 1, 9] = 1, 1, 1
+    assert torch.equal(counts, expected)
 
 
 def test_what_people_said_instead_is_not_the_label(full):
     for index, said in LABEL_DOUBTS.items():
-        label, answer = str(int(full.test.tensors[1][index])), said.split(" (")[0]
+        label, answer = str(int(full.test.tensors[1][index])), said.removesuffix(" of 5)")[:-3]
         assert f" {label}" in answer if answer.startswith("neither") else answer.isdigit() and answer != label
 
 
 # ---------------------------------------------------------------- mc_dropout
 
 
-def test_each_pass_gives_each_image_ten_probabilities(model, batch):
-    passes = mc_dropout(model, batch[0], passes=7)
-    assert passes.shape == (7, 32, 10) and not passes.requires_grad
-    assert passes.min() >= 0
-    torch.testing.assert_close(passes.sum(dim=2), torch.ones(7, 32))
-
-
 def test_passes_differ_and_so_do_images_within_a_pass(model, batch):
     same_image = batch[0][:1].expand(5, -1, -1, -1)
     passes = mc_dropout(model, same_image, passes=6)
+    assert passes.shape == (6, 5, 10) and not passes.requires_grad and passes.min() >= 0
+    torch.testing.assert_close(passes.sum(dim=2), torch.ones(6, 5))
     assert len(passes.flatten(0, 1).unique(dim=0)) == 30
-
-
-def test_without_dropout_all_passes_are_the_plain_probabilities(batch):
-    mh.set_seed(0)
-    model = mh.MNISTNet(dropout=0)
-    plain = model(batch[0]).softmax(dim=1).detach()
-    for each in mc_dropout(model, batch[0], passes=3):
-        torch.testing.assert_close(each, plain)
 
 
 def test_the_mean_of_many_passes_comes_near_the_network_without_dropout(trained, sample):
     images = sample.test.tensors[0][:50]
-    mean = mc_dropout(trained.model, images, passes=200).mean(dim=0)
-    assert (mean - mh.predict(trained.model, TensorDataset(images, torch.zeros(50))).probabilities).abs().mean() < 0.02
+    plain = mh.predict(trained.model, TensorDataset(images, torch.zeros(50))).probabilities
+    assert (mc_dropout(trained.model, images, passes=200).mean(dim=0) - plain).abs().mean() < 0.02
+
+
+def test_dropout_is_all_that_is_on(batch):
+    """Without dropout the passes are the plain probabilities; statistics of other layers are used and left alone."""
+    layers = nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10)
+    model = nn.Sequential(*layers).eval()
+    model[2].running_mean.fill_(0.3)
+    plain = model(batch[0]).softmax(dim=1).detach()
+    for before in (True, False):
+        for each in mc_dropout(model.train(before), batch[0], passes=2):
+            torch.testing.assert_close(each, plain)
+    first, second = mc_dropout(nn.Sequential(*layers, nn.Dropout(0.5)), batch[0], passes=2)
+    assert not torch.equal(first, second), "dropout is on"
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -190,13 +154,26 @@ def test_the_mean_of_many_passes_comes_near_the_network_without_dropout(trained,
     ],
     ids=["mc_dropout", "input_gradient", "adversarial_steps"],
 )
-def test_every_layer_comes_back_in_its_mode_and_without_gradients(model, batch, function, training):
-    model.train(training).layers[3].train(not training)
-    before, weights = modes_of(model), [parameter.clone() for parameter in model.parameters()]
-    function(model, *batch)
-    assert modes_of(model) == before
-    assert all(parameter.grad is None for parameter in model.parameters())
-    assert all(torch.equal(parameter, weight) for parameter, weight in zip(model.parameters(), weights))
+def test_the_model_and_the_images_come_back_as_they_were(batch, function, training):
+    """Every layer's mode, the weights, their gradients and the statistics of BatchNorm."""
+
+    def fresh():
+        mh.set_seed(0)
+        layers = nn.Flatten(), nn.Linear(784, 10), nn.BatchNorm1d(10), nn.Dropout(0.5)
+        return nn.Sequential(*layers).train(training)
+
+    model, untouched, (images, labels) = fresh(), fresh(), batch
+    model[3].train(not training)
+    modes, before = [layer.training for layer in model.modules()], images.clone()
+    for _ in range(2):  # first without gradients, then with some that are there already
+        gradients = [None if each.grad is None else each.grad.clone() for each in model.parameters()]
+        function(model, images, labels)
+        assert [layer.training for layer in model.modules()] == modes and equal_weights(model, untouched)
+        for each, gradient in zip(model.parameters(), gradients):
+            assert each.grad is None if gradient is None else torch.equal(each.grad, gradient)
+        assert torch.equal(images, before) and not images.requires_grad and images.grad is None
+        for each in model.parameters():
+            each.grad = torch.ones_like(each)
 
 
 # ---------------------------------------------------------------- change_images
@@ -210,11 +187,7 @@ def blank(*inked):
     return image
 
 
-def test_without_a_change_images_stay_as_they_are(batch):
-    torch.testing.assert_close(change_images(batch[0]), batch[0])
-
-
-@pytest.mark.parametrize("right, down", [(3, 0), (-3, 0), (0, 4), (0, -4), (2, -5), (1.0, 1.0)])
+@pytest.mark.parametrize("right, down", [(0, 0), (3, 0), (-3, 0), (0, 4), (0, -4), (2, -5), (1.0, 1.0)])
 def test_a_shift_by_whole_pixels_moves_the_ink_and_nothing_else(right, down):
     ink = torch.rand(2, 1, 8, 6, generator=torch.Generator().manual_seed(0))
     images, expected = torch.zeros(2, 2, 1, 28, 28)
@@ -237,7 +210,6 @@ def test_what_leaves_the_image_is_gone_and_what_comes_into_view_is_paper():
 def test_an_angle_turns_clockwise(angle, quarters):
     images = blank((slice(5, 20), slice(8, 11)), (slice(5, 8), slice(8, 18)))
     expected = images.rot90(quarters, dims=(2, 3))
-    assert not torch.equal(expected, images)
     torch.testing.assert_close(change_images(images, angle=angle), expected, atol=1e-3, rtol=0)
 
 
@@ -245,11 +217,10 @@ def test_an_angle_turns_clockwise(angle, quarters):
 def test_a_scale_changes_both_sides(scale, height, width):
     ink = change_images(blank((slice(6, 22), slice(10, 18))), scale=scale)[0, 0] > 0.5
     assert (int(ink.any(dim=1).sum()), int(ink.any(dim=0).sum())) == pytest.approx((height, width), abs=1)
-    rows, columns = torch.nonzero(ink).double().mean(dim=0).tolist()
-    assert (rows, columns) == pytest.approx((13.5, 13.5), abs=0.6)
+    assert torch.nonzero(ink).double().mean(dim=0).tolist() == pytest.approx([13.5, 13.5], abs=0.6)
 
 
-@pytest.mark.parametrize("scale", [0, -1, -0.5, float("nan")])
+@pytest.mark.parametrize("scale", [0, -1, float("nan")])
 def test_a_scale_that_cannot_be_is_refused(batch, scale):
     with pytest.raises(ValueError, match=f"scale must be above 0, got {scale}"):
         change_images(batch[0], scale=scale)
@@ -275,49 +246,27 @@ def shifts_of(images):
     return [(down - 14, right - 14) for _, down, right in rows.tolist()]
 
 
-def test_shifted_images_keep_their_number_order_and_labels():
-    shifted = Shifted(DOTS, pixels=3)
-    assert len(shifted) == 40
-    assert [int(shifted[index][1]) for index in range(40)] == DOTS.tensors[1].tolist()
-    assert shifted[0][0].shape == (1, 28, 28) and shifted[0][0].dtype == torch.float32
-
-
-@pytest.mark.parametrize("pixels", [1, 2])
+@pytest.mark.parametrize("pixels", [0, 1, 2])
 def test_all_shifts_up_to_the_pixels_happen_and_no_other(pixels):
     mh.set_seed(0)
     shifted, offsets = Shifted(DOTS, pixels), range(-pixels, pixels + 1)
     seen = set(shifts_of(torch.stack([shifted[0][0] for _ in range(400)])))
     assert seen == {(down, right) for down in offsets for right in offsets}
+    assert set(shifts_of(DOTS.tensors[0])) == {(0, 0)}, "the dataset itself stays as it was"
 
 
-def test_a_shift_of_0_pixels_is_none(small):
-    shifted = Shifted(small.train, pixels=0)
-    for index in (0, 7, 299):
-        assert torch.equal(shifted[index][0], small.train[index][0]) and shifted[index][1] == small.train[index][1]
-
-
-def test_the_dataset_that_is_shifted_stays_as_it_was():
-    for index in range(40):
-        Shifted(DOTS, pixels=3)[index]
-    assert set(shifts_of(DOTS.tensors[0])) == {(0, 0)}
-
-
-def test_the_images_of_one_batch_are_shifted_differently_and_anew_in_each_pass():
+def test_the_images_of_one_batch_are_shifted_differently_anew_in_each_pass_and_as_the_seed_says():
     mh.set_seed(0)
     loader = mh.make_loader(Shifted(DOTS, pixels=2), batch_size=40)
     ((first, labels),) = loader
     ((second, _),) = loader
-    assert labels.tolist() == DOTS.tensors[1].tolist()
+    assert first.shape == DOTS.tensors[0].shape and first.dtype == torch.float32
+    assert labels.tolist() == DOTS.tensors[1].tolist(), "in their order, with their labels"
     assert len(set(shifts_of(first))) > 10
     assert shifts_of(first) != shifts_of(second)
-
-
-def test_the_same_seed_shifts_the_same():
-    passes = []
-    for _ in range(2):
-        mh.set_seed(5)
-        passes.append(next(iter(mh.make_loader(Shifted(DOTS, pixels=2), 40, shuffle=True)))[0])
-    assert torch.equal(*passes)
+    mh.set_seed(0)
+    ((again, _),) = loader
+    assert torch.equal(again, first)
 
 
 def test_a_network_can_be_trained_with_shifted_images(model, small):
@@ -328,18 +277,6 @@ def test_a_network_can_be_trained_with_shifted_images(model, small):
 
 
 # ---------------------------------------------------------------- input_gradient
-
-
-def linear_model():
-    mh.set_seed(0)
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-
-
-def test_the_gradient_of_a_linear_model_is_its_weights_times_the_error(batch):
-    model, (images, labels) = linear_model(), batch
-    error = model(images).softmax(dim=1) - F.one_hot(labels, 10)
-    expected = (error @ model[1].weight).reshape(32, 1, 28, 28)
-    torch.testing.assert_close(input_gradient(model, images, labels), expected.detach())
 
 
 def test_the_gradient_is_that_of_finite_differences_with_dropout_off(model, batch):
@@ -364,19 +301,6 @@ def test_the_gradient_of_an_image_does_not_depend_on_the_others(model, batch):
         torch.testing.assert_close(together[row : row + 1], alone)
 
 
-def test_the_images_themselves_get_no_gradient(model, batch):
-    before = batch[0].clone()
-    input_gradient(model, *batch)
-    assert torch.equal(batch[0], before) and not batch[0].requires_grad and batch[0].grad is None
-
-
-def test_gradients_that_are_there_already_stay_and_are_not_added_to(model, batch):
-    F.cross_entropy(model(batch[0]), batch[1]).backward()
-    before = [parameter.grad.clone() for parameter in model.parameters()]
-    input_gradient(model, *batch)
-    assert all(torch.equal(parameter.grad, grad) for parameter, grad in zip(model.parameters(), before))
-
-
 # ---------------------------------------------------------------- adversarial_steps
 
 
@@ -387,40 +311,25 @@ def right_ones(trained, sample):
     return predictions[predictions.correct].images[:10], predictions[predictions.correct].labels[:10]
 
 
-@pytest.mark.parametrize("steps, size", [(1, 0.1), (5, 0.03), (20, 0.01)])
+@pytest.mark.parametrize("steps, size", [(0, 0.1), (1, 0.1), (5, 0.03), (20, 0.01)])
 def test_the_first_is_the_image_and_no_step_is_larger_than_its_size(trained, right_ones, steps, size):
     for image, label in zip(*right_ones):
         images = adversarial_steps(trained.model, image, label, steps, size)
         assert images.shape == (steps + 1, 1, 28, 28) and images.dtype == torch.float32
         assert torch.equal(images[0], image) and not images.requires_grad
         assert images.min() >= 0 and images.max() <= 1
-        moves = images.diff(dim=0).abs()
-        assert moves.max() == pytest.approx(size, abs=1e-6) and moves.flatten(1).max(dim=1).values.min() > 0
+        assert images.diff(dim=0).abs().flatten(1).amax(dim=1).tolist() == pytest.approx([size] * steps, abs=1e-6)
 
 
-def test_without_steps_there_is_only_the_image(trained, right_ones):
-    image, label = right_ones[0][0], right_ones[1][0]
-    assert torch.equal(adversarial_steps(trained.model, image, label, steps=0), image[None])
-
-
-def test_the_loss_of_the_label_grows_along_the_steps(trained, right_ones):
+def test_the_loss_grows_along_the_steps_and_most_are_taken_for_another_digit_in_the_end(trained, right_ones):
+    ends = []
     for image, label in zip(*right_ones):
         images = adversarial_steps(trained.model, image, label)
-        logits = mh.predict(trained.model, TensorDataset(images, label.repeat(len(images)))).logits
-        losses = F.cross_entropy(logits, label.repeat(len(images)), reduction="none")
+        predictions = mh.predict(trained.model, TensorDataset(images, label.repeat(len(images))))
+        losses = F.cross_entropy(predictions.logits, predictions.labels, reduction="none")
         assert (losses.diff() > 0).all()
-
-
-def test_most_images_are_taken_for_another_digit_in_the_end(trained, right_ones):
-    ends = torch.stack([adversarial_steps(trained.model, *each)[-1] for each in zip(*right_ones)])
-    assert mh.predict(trained.model, TensorDataset(ends, right_ones[1])).accuracy < 0.5
-
-
-def test_the_image_that_is_changed_stays_as_it_was(trained, right_ones):
-    image, label = right_ones[0][0], right_ones[1][0]
-    before = image.clone()
-    adversarial_steps(trained.model, image, label)
-    assert torch.equal(image, before) and not image.requires_grad
+        ends.append(bool(predictions.correct[-1]))
+    assert np.mean(ends) < 0.5
 
 
 def test_a_step_moves_each_pixel_up_or_down_as_its_gradient_says(model, batch):
@@ -428,12 +337,3 @@ def test_a_step_moves_each_pixel_up_or_down_as_its_gradient_says(model, batch):
     moved = adversarial_steps(model, image, label, steps=1, size=0.02)[1] - image
     gradient = input_gradient(model, image[None], label[None])[0]
     torch.testing.assert_close(moved, 0.02 * gradient.sign(), atol=1e-6, rtol=0)
-
-
-def test_mc_dropout_leaves_the_statistics_of_other_layers_alone(batch):
-    layers = torch.nn.Linear(784, 10), torch.nn.BatchNorm1d(10), torch.nn.Dropout(0.5)
-    model = torch.nn.Sequential(torch.nn.Flatten(), *layers)
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    passes = mc_dropout(model, batch[0], passes=3)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    assert not torch.equal(passes[0], passes[1]), "dropout is on"

@@ -1,11 +1,10 @@
 """From strokes and files to what the network sees."""
 
-import builtins
 import functools
 import io
 import os
 import struct
-import warnings
+import sys
 import zlib
 
 import numpy as np
@@ -21,31 +20,12 @@ from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
 from mnist_helpers.labs import own_digits
-from mnist_helpers.labs.own_digits import (
-    STEPS,
-    NoDigitError,
-    center_by_box,
-    center_by_mass,
-    check_one_digit,
-    check_picture,
-    crop_to_ink,
-    draw_strokes,
-    drawn_digits,
-    ink_on_black,
-    load_drawings,
-    preprocess_digit,
-    preprocessing_stages,
-    put_on_field,
-    read_photo,
-    remove_paper,
-    scale_to_fit,
-)
+from mnist_helpers.labs.own_digits import STEPS, NoDigitError, draw_strokes, preprocess_digit, read_photo
 
 PROPERTY = settings(max_examples=30, deadline=None, derandomize=True)
 SHARES = st.integers(0, 1000).map(lambda number: number / 1000)  # st.floats refuses to work without denormals
-DRAWINGS = load_drawings()
+DRAWINGS = own_digits.load_drawings()
 DIGITS = [name for name in DRAWINGS if name[0].isdigit()]
-EACH_DRAWING = pytest.mark.parametrize("name", DRAWINGS)
 
 
 @functools.cache
@@ -56,10 +36,16 @@ def drawing(name="2, wide"):
     return picture
 
 
-def outcome(picture):
+def check_digit(digit):
+    """Fails unless it looks to the network like one of MNIST."""
+    assert digit.shape == (1, 28, 28) and digit.dtype == torch.float32
+    assert digit.min() >= 0 and digit.max() <= 1
+
+
+def outcome(picture, left_out=()):
     """The preprocessed digit, or the message with which the picture is refused."""
     try:
-        return preprocess_digit(picture)
+        return preprocess_digit(picture, left_out)
     except NoDigitError as error:
         return str(error)
 
@@ -82,52 +68,29 @@ def difference(first, second):
 LINE = [(60, 140), (220, 140)]
 
 
-@pytest.mark.parametrize("side", [28, 100, 280])
-def test_a_drawing_is_black_on_white_of_the_size_asked_for(side):
-    picture = draw_strokes([[(side / 4, side / 2), (side * 3 / 4, side / 2)]], brush=side / 14, side=side)
+@pytest.mark.parametrize("side, options", [(28, {"side": 28}), (100, {"side": 100}), (280, {})])
+def test_a_drawing_is_black_on_white_of_the_size_asked_for_with_x_to_the_right_and_y_downwards(side, options):
+    picture = draw_strokes([[(side / 4, side / 3), (side * 3 / 4, side / 3)]], brush=side / 14, **options)
     assert picture.shape == (side, side) and picture.dtype == np.float32
-    assert picture[side // 2, side // 2] == 0 and picture[0, 0] == 1
+    assert picture[side // 3, side // 2] == 0 and picture[side // 2, side // 3] == 1
     assert set(np.unique(picture)) == {0, 1}
 
 
-def test_a_drawing_has_280_pixels_a_side_unless_asked_otherwise():
-    assert draw_strokes([LINE]).shape == (280, 280)
-
-
-def test_x_goes_to_the_right_and_y_downwards():
-    picture = draw_strokes([[(200, 50), (210, 60)]])
-    assert picture[55, 205] == 0 and picture[205, 55] == 1
-
-
-def test_a_thicker_brush_leaves_more_ink():
-    ink = [(1 - draw_strokes([LINE], brush)).sum() for brush in (4, 8, 16, 20, 32)]
-    assert ink == sorted(set(ink))
-
-
-@pytest.mark.parametrize("brush", [10, 20, 36])
-def test_a_line_is_as_thick_as_the_brush_and_has_round_ends(brush):
+@pytest.mark.parametrize("brush", [8, 20, 36])
+def test_a_line_is_as_thick_as_the_brush_has_round_ends_and_a_single_point_is_a_dot(brush):
     ink = draw_strokes([LINE], brush) == 0
     assert ink[:, 140].sum() == pytest.approx(brush, abs=1)
     columns = np.flatnonzero(ink.any(axis=0))
     assert (columns[0], columns[-1]) == pytest.approx((60 - brush / 2, 220 + brush / 2), abs=1)
     assert ink[:, columns[0]].sum() < 0.7 * brush
+    dot = draw_strokes([[(100, 50)]], brush) == 0
+    assert [used.mean() for used in np.nonzero(dot)] == pytest.approx([50, 100], abs=0.5)
+    assert dot.sum() == pytest.approx(np.pi * brush**2 / 4, rel=0.3)
 
 
-@pytest.mark.parametrize("brush", [8, 20, 40])
-def test_a_single_point_is_a_dot(brush):
-    ink = draw_strokes([[(100, 50)]], brush) == 0
-    rows, columns = np.nonzero(ink)
-    assert (rows.mean(), columns.mean()) == pytest.approx((50, 100), abs=0.5)
-    assert ink.sum() == pytest.approx(np.pi * brush**2 / 4, rel=0.3)
-
-
-@pytest.mark.parametrize("strokes", [[], [[]], [[], []]])
-def test_without_points_the_canvas_stays_white(strokes):
+@pytest.mark.parametrize("strokes", [[], [[]], [[], []], [[(-100, -100), (-50, 400)], [(1e4, 1e4)]]], ids=str)
+def test_without_points_on_it_the_canvas_stays_white(strokes):
     assert (draw_strokes(strokes) == 1).all()
-
-
-def test_strokes_outside_the_canvas_do_no_harm():
-    assert (draw_strokes([[(-100, -100), (-50, 400)], [(1e4, 1e4)]]) == 1).all()
 
 
 # ---------------------------------------------------------------- the shipped drawings
@@ -139,31 +102,21 @@ def test_each_digit_was_drawn_three_times_or_more_and_letters_too():
     assert sum(letter.isalpha() for letter in first) >= 5
 
 
-@EACH_DRAWING
-def test_a_shipped_drawing_lies_within_the_canvas(name):
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_shipped_drawing_lies_within_the_canvas_and_is_taken_for_one_digit(name):
     points = np.array([point for stroke in DRAWINGS[name] for point in stroke])
     assert points.ndim == 2 and points.shape[1] == 2
     assert points.min() >= 0 and points.max() < own_digits.CANVAS
+    check_digit(preprocess_digit(drawing(name)))
 
 
-@EACH_DRAWING
-def test_a_shipped_drawing_is_taken_for_one_digit(name):
-    digit = preprocess_digit(drawing(name))
-    assert digit.shape == (1, 28, 28) and digit.dtype == torch.float32
-    assert digit.min() >= 0 and digit.max() <= 1 and digit.max() > 0.5
-
-
-def test_the_drawn_digits_carry_their_labels():
-    images, labels = drawn_digits().tensors
+def test_the_drawn_digits_carry_their_labels_also_without_the_steps_left_out():
+    images, labels = own_digits.drawn_digits().tensors
     assert images.shape == (len(DIGITS), 1, 28, 28) and images.dtype == torch.float32
     assert labels.tolist() == [int(name[0]) for name in DIGITS] and labels.dtype == torch.int64
     assert torch.equal(images[DIGITS.index("2, wide")], preprocess_digit(drawing("2, wide")))
-
-
-def test_the_drawn_digits_come_without_the_steps_left_out():
-    images = drawn_digits(left_out=STEPS).tensors[0]
-    assert torch.equal(images[3], preprocess_digit(drawing(DIGITS[3]), STEPS))
-    assert images.mean() > 0.5
+    images = own_digits.drawn_digits(left_out=STEPS).tensors[0]
+    assert torch.equal(images[3], preprocess_digit(drawing(DIGITS[3]), STEPS)) and images.mean() > 0.5
 
 
 # ---------------------------------------------------------------- read_photo: what can be read
@@ -172,7 +125,8 @@ UPRIGHT = np.full((40, 60), 255, np.uint8)
 UPRIGHT[4:36, 8:14] = 0
 UPRIGHT[4:9, 8:40] = 0
 INKED = UPRIGHT == 0
-ORIENTATION = 0x0112
+NO_WARNINGS = pytest.mark.filterwarnings("error")
+PNG_OR_JPEG = pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 
 
 def encoded(image, kind="PNG", **options):
@@ -194,10 +148,10 @@ def with_alpha(mode, gray):
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1"])
-def test_a_png_file_is_read_without_loss(mode):
-    picture = read_photo(encoded(in_mode(mode))).picture
-    assert picture.dtype == np.float32
-    np.testing.assert_allclose(picture, UPRIGHT / 255, atol=0.01)
+def test_a_png_file_is_read_without_loss_and_without_a_note(mode):
+    photo = read_photo(encoded(in_mode(mode)))
+    assert photo.picture.dtype == np.float32 and photo.note == ""
+    np.testing.assert_allclose(photo.picture, UPRIGHT / 255, atol=0.01)
 
 
 def test_a_png_file_with_16_bits_a_pixel_keeps_its_grays():
@@ -205,100 +159,74 @@ def test_a_png_file_with_16_bits_a_pixel_keeps_its_grays():
     np.testing.assert_allclose(read_photo(encoded(Image.fromarray(gray))).picture, gray / 65535, atol=0.005)
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 50}], ids=str)
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("mode, options", [("L", {}), ("RGB", {"progressive": True}), ("CMYK", {"quality": 50})])
 def test_a_jpeg_file_is_read_with_little_loss(mode, options):
     picture = read_photo(encoded(in_mode(mode), "JPEG", **options)).picture
     assert picture.shape == UPRIGHT.shape
     assert abs(picture - UPRIGHT / 255).mean() < 0.05
 
 
-def test_a_plain_picture_has_no_note():
-    assert read_photo(encoded(in_mode("RGB"))).note == ""
+TURNED = [UPRIGHT, UPRIGHT[:, ::-1], UPRIGHT[::-1, ::-1], UPRIGHT[::-1]]
+TURNED += [UPRIGHT.T, np.rot90(UPRIGHT), UPRIGHT[::-1, ::-1].T, np.rot90(UPRIGHT, -1)]
+STORED = dict(enumerate(TURNED, start=1))  # by the number that a camera writes
 
 
-STORED = {
-    1: UPRIGHT,
-    2: UPRIGHT[:, ::-1],
-    3: UPRIGHT[::-1, ::-1],
-    4: UPRIGHT[::-1],
-    5: UPRIGHT.T,
-    6: np.rot90(UPRIGHT),
-    7: UPRIGHT[::-1, ::-1].T,
-    8: np.rot90(UPRIGHT, -1),
-}
-
-
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@PNG_OR_JPEG
 @pytest.mark.parametrize("orientation", STORED)
 def test_a_picture_is_turned_upright_from_each_orientation_of_a_camera(orientation, kind):
     exif = Image.Exif()
-    exif[ORIENTATION] = orientation
+    exif[0x0112] = orientation
     image = Image.fromarray(np.ascontiguousarray(STORED[orientation]))
     picture = read_photo(encoded(image, kind, exif=exif)).picture
     assert picture.shape == UPRIGHT.shape
     assert abs(picture - UPRIGHT / 255).mean() < 0.03
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@NO_WARNINGS
+@PNG_OR_JPEG
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage!", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0"], ids=str)
 def test_damaged_camera_data_do_not_keep_a_picture_from_being_read(exif, kind):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert read_photo(encoded(in_mode("L"), kind, exif=exif)).picture.shape == UPRIGHT.shape
+    assert read_photo(encoded(in_mode("L"), kind, exif=exif)).picture.shape == UPRIGHT.shape
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@PNG_OR_JPEG
 @pytest.mark.parametrize(
     "size, expected",
-    [
-        ((281, 281), (280, 280)),
-        ((560, 280), (280, 140)),
-        ((700, 2100), (93, 280)),
-        ((3000, 4000), (210, 280)),
-        ((280, 280), (280, 280)),
-        ((100, 60), (100, 60)),
-    ],
+    [((281, 281), (280, 280)), ((700, 2100), (93, 280)), ((1500, 2000), (210, 280)), ((100, 60), (100, 60))],
 )
 def test_a_picture_larger_than_280_pixels_is_made_smaller_and_keeps_its_shape(size, expected, kind):
     height, width = read_photo(encoded(Image.new("L", size, 200), kind)).picture.shape
     assert (width, height) == pytest.approx(expected, abs=1) and max(width, height) == max(expected)
 
 
-def test_what_is_inked_stays_inked_when_a_picture_is_made_smaller():
+@PNG_OR_JPEG
+def test_what_is_inked_stays_inked_when_a_picture_is_made_smaller(kind):
     large = np.kron(UPRIGHT, np.ones((35, 35), np.uint8))
-    picture = read_photo(encoded(Image.fromarray(large), "JPEG")).picture
+    picture = read_photo(encoded(Image.fromarray(large), kind)).picture
     assert picture.shape == (187, 280)
     assert (picture < 0.5).mean() == pytest.approx(INKED.mean(), abs=0.01)
-
-
-def test_a_photo_of_50_megapixels_is_read():
-    image = Image.new("1", (7200, 7000), 1)
-    image.paste(0, (1800, 1750, 3600, 5250))
-    picture = read_photo(encoded(image, compress_level=1)).picture
-    assert picture.shape == (272, 280)
-    assert (picture[70:203, 72:138] == 0).all()
-    assert (picture < 0.5).mean() == pytest.approx(1 / 8, abs=0.005)
 
 
 # ---------------------------------------------------------------- read_photo: transparency and animations
 
 
-@pytest.mark.parametrize("gray", [0, 255], ids=["black ink", "white ink"])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_what_is_transparent_becomes_paper_on_which_the_ink_is_seen(mode, gray):
-    photo = read_photo(encoded(with_alpha(mode, gray)))
-    assert photo.picture[INKED].mean() == pytest.approx(gray / 255, abs=0.01)
-    assert photo.picture[~INKED].mean() == pytest.approx(1 - gray / 255, abs=0.01)
-    assert "transparent" in photo.note
-
-
-@pytest.mark.parametrize("gray", [0, 255], ids=["black ink", "white ink"])
-def test_a_palette_may_have_a_transparent_colour(gray):
+def with_palette(gray):
+    """Ink of this gray, in a palette whose other colour is transparent."""
     image = Image.fromarray(INKED.astype(np.uint8))
     image.putpalette([gray] * 6)
-    photo = read_photo(encoded(image, transparency=0))
-    assert (photo.picture[INKED] == gray / 255).all() and (photo.picture[~INKED] == 1 - gray / 255).all()
+    return encoded(image, transparency=0)
+
+
+@pytest.mark.parametrize("gray", [0, 255], ids=["black ink", "white ink"])
+@pytest.mark.parametrize(
+    "content",
+    [lambda gray: encoded(with_alpha("RGB", gray)), lambda gray: encoded(with_alpha("L", gray)), with_palette],
+    ids=["RGB", "L", "palette"],
+)
+def test_what_is_transparent_becomes_paper_on_which_the_ink_is_seen(content, gray):
+    photo = read_photo(content(gray))
+    assert photo.picture[INKED].mean() == pytest.approx(gray / 255, abs=0.01)
+    assert photo.picture[~INKED].mean() == pytest.approx(1 - gray / 255, abs=0.01)
     assert "transparent" in photo.note
 
 
@@ -340,48 +268,32 @@ def photo_or_none(content):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\0", b"my seven is a text\n", b"<svg></svg>", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"],
-    ids=repr,
+    [
+        *(b"", b"my seven is a text\n", b"<svg></svg>", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"),
+        *(encoded(in_mode("RGB"), kind) for kind in ("GIF", "BMP", "WEBP", "TIFF", "PPM")),
+    ],
+    ids=lambda content: repr(content[:8]),
 )
-def test_what_is_no_picture_is_refused(content):
+def test_what_is_no_picture_or_in_another_format_is_refused(content):
     with pytest.raises(NoDigitError, match="no picture that can be read here.*PNG or a JPEG"):
         read_photo(content)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "BMP", "WEBP", "TIFF", "PPM"])
-def test_a_picture_in_another_format_is_refused(kind):
-    with pytest.raises(NoDigitError, match="no picture that can be read here.*PNG or a JPEG"):
-        read_photo(encoded(in_mode("RGB"), kind))
-
-
-@pytest.mark.parametrize("share", [0.005, 0.02, 0.05, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
+@pytest.mark.parametrize("share", [0.005, 0.02, 0.05, 0.3, 0.6, 0.9])
 def test_a_file_that_is_not_complete_is_refused(content, share):
     with pytest.raises(NoDigitError, match="damaged or not complete|no picture that can be read"):
         read_photo(content[: int(share * len(content))])
 
 
-@pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
-@PROPERTY
-@given(st.data())
-def test_a_file_may_be_cut_off_anywhere(content, data):
-    photo_or_none(content[: data.draw(st.integers(0, len(content)))])
-
-
-@pytest.mark.parametrize("start", [b"", PNG[:8], PNG[:33], JPEG[:2], JPEG[:20]], ids=["", "PNG", "IHDR", "SOI", "JFIF"])
-@PROPERTY
-@given(rest=st.binary(max_size=200))
-def test_random_bytes_are_refused_or_read_but_nothing_else(start, rest):
-    photo_or_none(start + rest)
-
-
-@pytest.mark.parametrize("content", [JPEG, PNG], ids=["JPEG", "PNG"])
-@PROPERTY
-@given(changes=st.lists(st.tuples(SHARES, st.integers(0, 255)), min_size=1, max_size=4))
-def test_a_file_with_wrong_bytes_is_refused_or_read_but_nothing_else(content, changes):
-    wrong = bytearray(content)
+@pytest.mark.parametrize("content", [JPEG, PNG, PNG[:33], JPEG[:20], b""], ids=["JPEG", "PNG", "IHDR", "JFIF", ""])
+@settings(PROPERTY, max_examples=60)
+@given(st.lists(st.tuples(SHARES, st.integers(0, 255)), max_size=4), SHARES, st.binary(max_size=200))
+def test_a_file_cut_off_anywhere_with_wrong_bytes_is_refused_or_read_but_nothing_else(content, changes, end, rest):
+    wrong = bytearray(content[: round(end * len(content))] + rest)
     for place, value in changes:
-        wrong[int(place * (len(wrong) - 1))] = value
+        at = int(place * len(wrong))
+        wrong[at : at + 1] = [value]
     photo_or_none(bytes(wrong))
 
 
@@ -395,18 +307,18 @@ def claiming(width, height):
     return PNG[:8] + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("width, height", [(8192, 8192), (9000, 10_000), (16_320, 12_240), (20_000, 20_000)])
-def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded_and_without_a_warning(width, height):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with pytest.raises(NoDigitError, match="more than 64 million pixels"):
-            read_photo(claiming(width, height))
+@NO_WARNINGS
+@pytest.mark.parametrize("width, height", [(8001, 8000), (9000, 10_000), (16_320, 12_240), (20_000, 20_000)])
+def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(width, height):
+    with pytest.raises(NoDigitError, match="more than 64 million pixels"):
+        read_photo(claiming(width, height))
+    with pytest.raises(NoDigitError, match="damaged or not complete"):
+        read_photo(claiming(8000, 8000))
 
 
-def test_a_damaged_animation_is_read_without_a_warning():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert read_photo(PNG[:33] + chunk(b"acTL", bytes(8)) + PNG[33:]).picture.shape == (50, 60)
+@NO_WARNINGS
+def test_a_damaged_animation_is_read():
+    assert read_photo(PNG[:33] + chunk(b"acTL", bytes(8)) + PNG[33:]).picture.shape == (50, 60)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 7), (1, 30_000)])
@@ -415,25 +327,18 @@ def test_a_picture_that_is_too_small_is_refused_with_its_size(size):
         read_photo(encoded(Image.new("L", size, 255)))
 
 
-def test_reading_a_photo_writes_nothing_to_the_disk(tmp_path, monkeypatch):
-    written, plain_open, plain_os_open = [], builtins.open, os.open
+def test_reading_a_photo_writes_nothing_to_the_disk():
+    written, watching = [], [True]
 
-    def spy(path, mode="r", *args, **kwargs):
-        written.extend([path] * bool(set(mode) & set("wax+")))
-        return plain_open(path, mode, *args, **kwargs)
+    def watch(event, arguments):
+        if watching and event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            written.append(arguments[0])
 
-    def os_spy(path, flags, *args, **kwargs):
-        written.extend([path] * bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)))
-        return plain_os_open(path, flags, *args, **kwargs)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(builtins, "open", spy)
-    monkeypatch.setattr(io, "open", spy)
-    monkeypatch.setattr(os, "open", os_spy)
+    sys.addaudithook(watch)
     for content in (PNG, JPEG, encoded(with_alpha("RGB", 0)), PNG[:60], b"text"):
         photo_or_none(content)
-    monkeypatch.undo()
-    assert written == [] and list(tmp_path.iterdir()) == []
+    watching.clear()  # a hook cannot be taken away again
+    assert written == []
 
 
 # ---------------------------------------------------------------- ink_on_black
@@ -442,28 +347,20 @@ MARK = np.zeros((30, 30), np.float32)
 MARK[10:20, 13:16] = 1
 
 
-@pytest.mark.parametrize("paper, ink", [(1, 0), (0.6, 0.2), (0.7, 0.55)])
-def test_dark_ink_on_light_paper_is_inverted(paper, ink):
+@pytest.mark.parametrize("paper, ink", [(1, 0), (0.6, 0.2), (0.7, 0.55), (0, 1), (0.4, 0.8), (0.3, 0.45)])
+def test_dark_ink_on_light_paper_is_inverted_and_light_ink_on_dark_paper_stays(paper, ink):
     picture = paper + (ink - paper) * MARK
-    np.testing.assert_allclose(ink_on_black(picture), 1 - picture)
+    np.testing.assert_array_equal(own_digits.ink_on_black(picture), 1 - picture if ink < paper else picture)
 
 
-@pytest.mark.parametrize("paper, ink", [(0, 1), (0.4, 0.8), (0.3, 0.45)])
-def test_light_ink_on_dark_paper_stays(paper, ink):
-    picture = paper + (ink - paper) * MARK
-    assert np.array_equal(ink_on_black(picture), picture)
-
-
-def test_much_ink_is_not_taken_for_paper():
-    picture = np.ones((30, 30), np.float32)
-    picture[3:-3, 3:-3] = 0
-    assert picture.mean() < 0.5 and np.array_equal(ink_on_black(picture), 1 - picture)
-
-
-def test_single_wrong_pixels_do_not_decide_what_ink_is():
-    picture = 0.5 - 0.3 * np.kron(MARK, np.ones((4, 4), np.float32))
-    picture[5, 5] = 1
-    assert np.array_equal(ink_on_black(picture), 1 - picture)
+def test_neither_much_ink_nor_single_wrong_pixels_decide_what_is_paper():
+    much = np.ones((30, 30), np.float32)
+    much[3:-3, 3:-3] = 0
+    wrong = 0.5 - 0.3 * np.kron(MARK, np.ones((4, 4), np.float32))
+    wrong[5, 5] = 1
+    assert much.mean() < 0.5
+    for picture in (much, wrong):
+        assert np.array_equal(own_digits.ink_on_black(picture), 1 - picture)
 
 
 # ---------------------------------------------------------------- remove_paper
@@ -471,9 +368,10 @@ def test_single_wrong_pixels_do_not_decide_what_ink_is():
 
 @pytest.mark.parametrize("paper, ink", [(0, 1), (0, 0.5), (0.25, 0.75), (0.5, 1)])
 def test_the_paper_of_a_drawing_becomes_0_and_its_ink_1(paper, ink):
-    clean = remove_paper(paper + (ink - paper) * (1 - drawing()))
+    clean = own_digits.remove_paper(paper + (ink - paper) * (1 - drawing()))
     np.testing.assert_allclose(clean, 1 - drawing(), atol=1e-5)
     assert clean.dtype == np.float32
+    assert (own_digits.remove_paper(np.full((30, 30), paper, np.float32)) == 0).all(), "without ink it stays paper"
 
 
 def photographed(picture, seed=0):
@@ -484,52 +382,38 @@ def photographed(picture, seed=0):
 
 
 @pytest.mark.parametrize("name", DIGITS[::3])
-def test_a_photos_paper_becomes_0_and_its_ink_is_kept(name):
-    inked = drawing(name) == 0
-    clean = remove_paper(ink_on_black(photographed(drawing(name))))
+def test_a_photo_loses_its_paper_keeps_its_ink_and_becomes_nearly_the_same_digit(name):
+    inked, photo = drawing(name) == 0, photographed(drawing(name))
+    clean = own_digits.remove_paper(own_digits.ink_on_black(photo))
     assert (clean[~ndimage.binary_dilation(inked, iterations=5)] == 0).all()
     assert (clean[ndimage.binary_erosion(inked, iterations=3)] > 0.4).all()
-
-
-@pytest.mark.parametrize("name", DIGITS[::3])
-def test_a_photo_of_a_drawing_becomes_nearly_the_same_digit(name):
-    assert difference(preprocess_digit(photographed(drawing(name))), preprocess_digit(drawing(name))) < 0.05
+    assert difference(preprocess_digit(photo), preprocess_digit(drawing(name))) < 0.05
 
 
 def test_specks_are_removed_and_a_second_large_piece_is_kept():
     ink = (1 - drawing("5, in the middle")).copy()
     speckled = ink.copy()
     speckled[5:9, 5:9] = speckled[250:255, 20:24] = 1
-    np.testing.assert_array_equal(remove_paper(speckled), ink)
+    np.testing.assert_array_equal(own_digits.remove_paper(speckled), ink)
     assert ndimage.label(ink)[1] == 1
     ink[230:270, 10:40] = 1
-    np.testing.assert_array_equal(remove_paper(ink), ink)
-
-
-def test_paper_without_ink_stays_paper():
-    assert (remove_paper(np.full((30, 30), 0.4, np.float32)) == 0).all()
+    np.testing.assert_array_equal(own_digits.remove_paper(ink), ink)
 
 
 # ---------------------------------------------------------------- crop, scale, centre
 
 
 def test_the_smallest_rectangle_that_holds_all_ink_is_cut_out():
-    ink = np.zeros((10, 12), np.float32)
-    ink[2, 3] = ink[6, 8] = 0.8
-    assert np.array_equal(crop_to_ink(ink), ink[2:7, 3:9])
-
-
-def test_faint_gray_is_no_ink_and_without_ink_nothing_is_cut_off():
     ink = np.full((10, 12), 0.05, np.float32)
-    assert crop_to_ink(ink).shape == (10, 12)
-    ink[4, 5] = 1
-    assert crop_to_ink(ink).shape == (1, 1)
+    assert own_digits.crop_to_ink(ink).shape == (10, 12), "faint gray is no ink, and without ink nothing is cut off"
+    ink[2, 3] = ink[6, 8] = 0.8
+    assert np.array_equal(own_digits.crop_to_ink(ink), ink[2:7, 3:9])
 
 
 @pytest.mark.parametrize("side", [20, 28])
 @pytest.mark.parametrize("shape", [(40, 10), (10, 40), (7, 5), (3, 30), (250, 1), (1, 250), (20, 20), (1, 1)])
 def test_the_longer_side_is_scaled_exactly_and_the_shorter_one_in_proportion(shape, side):
-    scaled = scale_to_fit(np.ones(shape, np.float32), side)
+    scaled = own_digits.scale_to_fit(np.ones(shape, np.float32), side)
     assert max(scaled.shape) == side and scaled.shape[np.argmax(shape)] == side
     assert min(scaled.shape) == pytest.approx(max(min(shape) * side / max(shape), 1), abs=0.5)
     np.testing.assert_allclose(scaled, 1, atol=1e-5)
@@ -538,23 +422,22 @@ def test_the_longer_side_is_scaled_exactly_and_the_shorter_one_in_proportion(sha
 @PROPERTY
 @given(st.integers(1, 80), st.integers(1, 80), st.integers(0, 2**32 - 1))
 def test_scaling_leaves_no_value_outside_0_to_1(height, width, seed):
-    scaled = scale_to_fit(np.random.default_rng(seed).integers(0, 2, (height, width)).astype(np.float32))
+    scaled = own_digits.scale_to_fit(np.random.default_rng(seed).integers(0, 2, (height, width)).astype(np.float32))
     assert scaled.dtype == np.float32 and scaled.min() >= 0 and scaled.max() <= 1
 
 
 def test_scaling_down_makes_edges_gray():
-    scaled = scale_to_fit(crop_to_ink(1 - drawing("0, in the middle")))
+    scaled = own_digits.scale_to_fit(own_digits.crop_to_ink(1 - drawing("0, in the middle")))
     assert ((scaled > 0.1) & (scaled < 0.9)).sum() > 20
 
 
-@pytest.mark.parametrize(
-    "top, left", [(0, 0), (4, 9), (23, 20), (-3, 5), (26, 5), (5, -6), (5, 25), (-4, 27), (-9, 3), (40, 3), (3, -70)]
-)
+@pytest.mark.parametrize("top", [0, 4, 23, 26, 40, -3, -9])
+@pytest.mark.parametrize("left", [0, 9, 25, 27, -6, -70])
 def test_ink_is_put_on_the_field_and_cut_off_at_its_border(top, left):
     ink = np.arange(1, 41, dtype=np.float32).reshape(5, 8)
     large = np.zeros((228, 228), np.float32)
     large[100 + top : 105 + top, 100 + left : 108 + left] = ink
-    field = put_on_field(ink, top, left)
+    field = own_digits.put_on_field(ink, top, left)
     assert field.dtype == np.float32 and np.array_equal(field, large[100:128, 100:128])
 
 
@@ -563,7 +446,7 @@ def test_ink_is_put_on_the_field_and_cut_off_at_its_border(top, left):
 def test_the_centre_of_mass_comes_within_half_a_pixel_of_the_middle(levels):
     ink = (levels / 255).astype(np.float32)
     assume(ink.any())
-    field = center_by_mass(ink)
+    field = own_digits.center_by_mass(ink)
     assume(np.isclose(field.sum(), ink.sum()))
     assert ndimage.center_of_mass(field) == pytest.approx((14, 14), abs=0.51)
 
@@ -578,47 +461,42 @@ def test_centring_by_the_rectangle_takes_no_notice_of_the_mass():
     ink = np.zeros((20, 10), np.float32)
     ink[0, 0] = ink[19, 9] = 0.2
     ink[:3] = 1
-    field = center_by_box(ink)
+    field = own_digits.center_by_box(ink)
     assert np.array_equal(field[4:24, 9:19], ink) and field.sum() == ink.sum()
 
 
 # ---------------------------------------------------------------- preprocessing_stages, preprocess_digit
 
 
-def test_the_stages_are_the_picture_and_the_steps_in_their_order():
-    stages = preprocessing_stages(drawing())
+def test_the_stages_are_the_picture_and_each_step_made_from_the_one_before():
+    photo = photographed(drawing())
+    stages = own_digits.preprocessing_stages(photo)
     assert list(stages) == ["picture", *STEPS] == ["picture", "invert", "clean", "crop", "scale", "center"]
-    assert stages["picture"] is drawing() and stages["center"].shape == (28, 28)
-    assert max(stages["scale"].shape) == 20
-
-
-def test_each_stage_is_made_from_the_one_before():
-    stages = preprocessing_stages(photographed(drawing()))
-    for before, step, function in [
-        ("picture", "invert", ink_on_black),
-        ("invert", "clean", remove_paper),
-        ("clean", "crop", crop_to_ink),
-        ("crop", "scale", scale_to_fit),
-        ("scale", "center", center_by_mass),
-    ]:
+    assert stages["picture"] is photo and stages["center"].shape == (28, 28) and max(stages["scale"].shape) == 20
+    functions = [
+        own_digits.ink_on_black,
+        own_digits.remove_paper,
+        own_digits.crop_to_ink,
+        own_digits.scale_to_fit,
+        own_digits.center_by_mass,
+    ]
+    for before, step, function in zip(stages, STEPS, functions):
         assert np.array_equal(stages[step], function(stages[before]))
 
 
 @pytest.mark.parametrize("step, before", [("invert", "picture"), ("clean", "invert"), ("crop", "clean")])
 def test_a_step_left_out_changes_nothing(step, before):
-    stages = preprocessing_stages(photographed(drawing("7, small")), [step])
+    photo = photographed(drawing("7, small"))
+    stages = own_digits.preprocessing_stages(photo, [step])
     assert np.array_equal(stages[step], stages[before])
-    assert not np.array_equal(stages[step], preprocessing_stages(photographed(drawing("7, small")))[step])
+    assert not np.array_equal(stages[step], own_digits.preprocessing_stages(photo)[step])
 
 
-def test_without_scaling_the_digit_fills_the_field():
-    assert max(preprocessing_stages(drawing(), ["scale"])["scale"].shape) == 28
-
-
-def test_without_centring_by_mass_the_digit_is_centred_by_its_rectangle():
-    stages = preprocessing_stages(drawing("7, wide"), ["center"])
-    assert np.array_equal(stages["center"], center_by_box(stages["scale"]))
-    assert not np.array_equal(stages["center"], preprocessing_stages(drawing("7, wide"))["center"])
+def test_without_scaling_the_digit_fills_the_field_and_without_centring_its_rectangle_is_centred():
+    assert max(own_digits.preprocessing_stages(drawing(), ["scale"])["scale"].shape) == 28
+    stages = own_digits.preprocessing_stages(drawing("7, wide"), ["center"])
+    assert np.array_equal(stages["center"], own_digits.center_by_box(stages["scale"]))
+    assert not np.array_equal(stages["center"], own_digits.preprocessing_stages(drawing("7, wide"))["center"])
 
 
 def test_without_any_step_the_picture_is_only_made_small():
@@ -633,29 +511,17 @@ def test_a_step_that_there_is_not_cannot_be_left_out(left_out):
         preprocess_digit(drawing(), left_out)
 
 
-def check_result(picture, left_out):
-    """Whether a digit comes out that looks to the network like one of MNIST, and the picture stays as it was."""
+@pytest.mark.parametrize("left_out", [(), ("clean",), STEPS], ids=str)
+@pytest.mark.parametrize(
+    "make", [drawing, lambda: photographed(drawing()), lambda: drawing()[::-1, ::-1]], ids=["drawing", "photo", "view"]
+)
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
+def test_a_picture_of_any_floating_point_dtype_becomes_like_mnists_and_stays_as_it_was(dtype, make, left_out):
+    picture = make().astype(dtype, copy=False)
     before = picture.copy()
     digit = preprocess_digit(picture, left_out)
-    assert digit.shape == (1, 28, 28) and digit.dtype == torch.float32
-    assert digit.min() >= 0 and digit.max() <= 1
-    assert np.array_equal(picture, before)
-
-
-@pytest.mark.parametrize("left_out", [(), *[(step,) for step in STEPS], STEPS], ids=str)
-def test_a_preprocessed_digit_has_the_shape_and_the_values_of_mnists(left_out):
-    check_result(photographed(drawing()), left_out)
-
-
-@pytest.mark.parametrize("left_out", [(), ("clean",)], ids=str)
-@pytest.mark.parametrize("make", [drawing, lambda: photographed(drawing())], ids=["drawing", "photo"])
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", ">f4"])
-def test_a_picture_may_have_any_floating_point_dtype(dtype, make, left_out):
-    check_result(make().astype(dtype), left_out)
-
-
-def test_a_picture_may_be_a_view_that_cannot_be_written_into():
-    assert torch.equal(preprocess_digit(drawing()[::-1, ::-1]), preprocess_digit(drawing()[::-1, ::-1].copy()))
+    check_digit(digit)
+    assert np.array_equal(picture, before) and torch.equal(digit, preprocess_digit(before, left_out))
 
 
 # ---------------------------------------------------------------- properties
@@ -691,14 +557,9 @@ def test_moving_a_drawing_does_not_change_the_digit(picture, down, right):
 
 
 @PROPERTY
-@given(PICTURES)
-def test_white_on_black_gives_the_same_digit_as_black_on_white(picture):
-    assert same(outcome(1 - picture), outcome(picture))
-
-
-@PROPERTY
 @given(PICTURES, st.integers(20, 50), st.integers(0, 50))
-def test_faint_ink_on_gray_paper_gives_the_same_digit(picture, contrast, darkest):
+def test_white_on_black_and_faint_ink_on_gray_paper_give_the_same_digit(picture, contrast, darkest):
+    assert same(outcome(1 - picture), outcome(picture))
     assert same(outcome(np.float32(darkest / 100) + np.float32(contrast / 100) * picture), outcome(picture))
 
 
@@ -707,7 +568,7 @@ def test_faint_ink_on_gray_paper_gives_the_same_digit(picture, contrast, darkest
 def test_enlarging_by_2_changes_next_to_nothing(picture):
     twice = np.kron(picture, np.ones((2, 2), np.float32))
     assert isinstance(outcome(twice), str) == isinstance(outcome(picture), str)
-    large, small = (preprocessing_stages(each) for each in (twice, picture))
+    large, small = (own_digits.preprocessing_stages(each) for each in (twice, picture))
     assert abs(large["scale"] - small["scale"]).mean() < 0.04
     assert difference(*(torch.from_numpy(each["center"])[None] for each in (large, small))) < 0.04
 
@@ -716,9 +577,8 @@ def test_enlarging_by_2_changes_next_to_nothing(picture):
 @given(drawn())
 def test_a_digit_lies_within_20_by_20_pixels_of_the_field(picture):
     digit = preprocess_digit(picture)
-    assert digit.shape == (1, 28, 28) and digit.min() >= 0 and digit.max() <= 1
-    rows, columns = (torch.nonzero(digit[0].sum(dim=dim)) for dim in (1, 0))
-    extent = [int(used.max() - used.min()) + 1 for used in (rows, columns)]
+    check_digit(digit)
+    extent = [int(np.ptp(torch.nonzero(digit[0].sum(dim=dim)).numpy())) + 1 for dim in (1, 0)]
     assert max(extent) <= 20 and min(extent) > 1
 
 
@@ -741,54 +601,59 @@ ANY = st.one_of(noisy(), LEVELS)
 @settings(PROPERTY, max_examples=100)
 @given(ANY, st.sets(st.sampled_from(STEPS)))
 def test_any_picture_gives_a_digit_or_is_refused_but_nothing_else(picture, left_out):
-    try:
-        digit = preprocess_digit(picture, sorted(left_out))
-    except NoDigitError as error:
-        assert str(error)
+    digit = outcome(picture, sorted(left_out))
+    if isinstance(digit, str):
+        assert digit
     else:
-        assert digit.shape == (1, 28, 28) and digit.dtype == torch.float32
-        assert digit.min() >= 0 and digit.max() <= 1
+        check_digit(digit)
 
 
 # ---------------------------------------------------------------- what is refused
 
 
 @pytest.mark.parametrize(
-    "picture, message",
+    "picture, kind, message",
     [
-        (np.ones((280, 280), np.float32), "no ink.*same brightness"),
-        (np.zeros((280, 280), np.float32), "no ink.*same brightness"),
-        (np.full((50, 40), 0.3, np.float32), "no ink.*same brightness"),
-        (0.5 + 0.05 * drawing(), "no ink.*same brightness"),
-        (np.zeros((7, 30), np.float32), "30 × 7 pixels.*at least 8 × 8"),
-        (np.zeros((0, 30), np.float32), "30 × 0 pixels"),
+        (np.ones((280, 280), np.float32), NoDigitError, "no ink.*same brightness"),
+        (np.zeros((280, 280), np.float32), NoDigitError, "no ink.*same brightness"),
+        (np.full((50, 40), 0.3, np.float32), NoDigitError, "no ink.*same brightness"),
+        (0.5 + 0.05 * drawing(), NoDigitError, "no ink.*same brightness"),
+        (np.zeros((7, 30), np.float32), NoDigitError, "30 × 7 pixels.*at least 8 × 8"),
+        (np.zeros((0, 30), np.float32), NoDigitError, "30 × 0 pixels"),
+        ((drawing() * 255).astype(np.uint8), ValueError, r"floating point.*uint8 \(280, 280\)"),
+        (drawing() > 0.5, ValueError, r"floating point.*bool \(280, 280\)"),
+        (drawing()[None], ValueError, r"shape \(height, width\).*\(1, 280, 280\)"),
+        (np.float32(0.5).reshape(()), ValueError, r"float32 \(\)"),
+        (np.where(drawing() == 0, np.nan, 1), ValueError, r"\[0, 1\], got nan to nan"),
+        (np.where(drawing() == 0, np.inf, 1), ValueError, r"\[0, 1\], got 1\.0 to inf"),
+        (drawing() * 255, ValueError, r"\[0, 1\], got 0\.0 to 255\.0"),
+        (drawing() - 0.5, ValueError, r"\[0, 1\], got -0\.5 to 0\.5"),
     ],
 )
-def test_a_picture_without_a_digit_is_refused_with_the_reason(picture, message):
-    for refuse in (check_picture, preprocess_digit):
-        with pytest.raises(NoDigitError, match=message):
+def test_what_is_no_picture_or_holds_no_digit_is_refused_with_the_reason(picture, kind, message):
+    for refuse in (own_digits.check_picture, preprocess_digit):
+        with pytest.raises(ValueError, match=message) as caught:
             refuse(picture)
+        assert caught.type is kind
 
 
-@pytest.mark.parametrize("brush", range(10, 41, 3))
+@pytest.mark.parametrize("brush", [1, 4, 8, *range(10, 41, 6)])
 @pytest.mark.parametrize("invert", [False, True])
 def test_a_dot_is_no_digit(brush, invert):
     picture = draw_strokes([[(100.3, 170)]], brush)
-    with pytest.raises(NoDigitError, match="only a dot"):
+    with pytest.raises(NoDigitError, match="only a dot" if brush >= 10 else "no ink|only a dot"):
         preprocess_digit(1 - picture if invert else picture)
 
 
-@pytest.mark.parametrize("brush", [1, 4, 8])
-def test_a_tiny_dot_is_no_digit_either(brush):
-    with pytest.raises(NoDigitError, match="no ink|only a dot"):
-        preprocess_digit(draw_strokes([[(100, 170)]], brush))
-
-
-def test_a_canvas_that_is_full_but_for_its_border_is_no_digit():
+def test_a_canvas_that_is_full_but_for_its_border_is_no_digit_and_a_thin_one_and_two_pieces_are():
     picture = np.ones((280, 280), np.float32)
     picture[20:-20, 20:-20] = 0
     with pytest.raises(NoDigitError, match="dot or a spot"):
         preprocess_digit(picture)
+    own_digits.check_one_digit(1 - draw_strokes([[(140, 60), (140, 220)]], brush=36))
+    above = np.zeros((60, 60), np.float32)
+    above[10:14, 20:40] = above[20:50, 28:32] = 1
+    own_digits.check_one_digit(above)
 
 
 def beside(*names):
@@ -802,7 +667,12 @@ def beside(*names):
 
 @pytest.mark.parametrize(
     "names",
-    [("1, slanted", "7, wide"), ("4, wide", "2, wide"), ("2, wide", "3, wide", "5, wide"), ("0, slanted", "6, wide")],
+    [
+        ("1, slanted", "7, wide"),
+        ("2, wide", "3, wide", "5, wide"),
+        ("0, slanted", "6, wide"),
+        ("2, in the middle",) * 3,
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("change", [np.array, photographed])
@@ -811,68 +681,21 @@ def test_several_digits_side_by_side_are_refused_with_their_number(names, change
         preprocess_digit(change(beside(*names)))
 
 
-@pytest.mark.parametrize("number", [3, 5])
-def test_many_digits_side_by_side_are_refused_too(number):
-    with pytest.raises(NoDigitError, match="parts side by side"):
-        preprocess_digit(beside(*["2, in the middle"] * number))
-
-
-def test_pieces_one_above_the_other_are_one_digit():
-    ink = np.zeros((60, 60), np.float32)
-    ink[10:14, 20:40] = ink[20:50, 28:32] = 1
-    check_one_digit(ink)
-
-
-def test_a_thin_one_is_no_spot():
-    check_one_digit(1 - draw_strokes([[(140, 60), (140, 220)]], brush=36))
-
-
-NAN = np.where(drawing() == 0, np.nan, 1).astype(np.float32)
-
-
-@pytest.mark.parametrize(
-    "picture, message",
-    [
-        ((drawing() * 255).astype(np.uint8), r"floating point.*uint8 \(280, 280\)"),
-        (drawing() > 0.5, r"floating point.*bool \(280, 280\)"),
-        (drawing()[None], r"shape \(height, width\).*\(1, 280, 280\)"),
-        (np.dstack([drawing()] * 3), r"\(280, 280, 3\)"),
-        (drawing().ravel(), r"\(78400,\)"),
-        (np.float32(0.5).reshape(()), r"float32 \(\)"),
-        (NAN, r"\[0, 1\], got nan to nan"),
-        (drawing() * 255, r"\[0, 1\], got 0\.0 to 255\.0"),
-        (drawing() - 0.5, r"\[0, 1\], got -0\.5 to 0\.5"),
-        (np.where(drawing() == 0, np.inf, 1), r"\[0, 1\], got 1\.0 to inf"),
-    ],
-)
-def test_what_is_no_picture_is_refused_with_what_it_is(picture, message):
-    for refuse in (check_picture, preprocess_digit):
-        with pytest.raises(ValueError, match=message) as caught:
-            refuse(picture)
-        assert not isinstance(caught.value, NoDigitError)
-
-
 # ---------------------------------------------------------------- held against other people's digits
 
 
 @pytest.fixture(scope="module")
 def recipe(sample):
-    """The recipe trained on the sample; about 92 % of its predictions are right."""
-    return mh.train_run(sample, progress=False).model
+    """The recipe trained on the sample for four epochs; about 90 % of its predictions are right."""
+    return mh.train_run(sample, epochs=4, progress=False).model
 
 
 def answers(model, digits):
     """The predicted class of each digit; -1 where there is none."""
-    images = torch.stack([torch.zeros(1, 28, 28) if digit is None else digit for digit in digits])
+    refused = [isinstance(digit, str) for digit in digits]
+    images = torch.stack([torch.zeros(1, 28, 28) if no else digit for digit, no in zip(digits, refused)])
     predicted = mh.predict(model, TensorDataset(images, torch.zeros(len(images), dtype=torch.long))).predicted
-    return torch.where(torch.tensor([digit is None for digit in digits]), -1, predicted)
-
-
-def digit_or_none(picture, left_out=()):
-    try:
-        return preprocess_digit(picture, left_out)
-    except NoDigitError:
-        return None
+    return torch.where(torch.tensor(refused), -1, predicted)
 
 
 def somewhere_on_a_canvas(image, random, invert):
@@ -885,12 +708,11 @@ def somewhere_on_a_canvas(image, random, invert):
 
 
 def test_mnists_images_come_back_from_a_canvas_as_they_were(recipe, sample):
-    random, images = np.random.default_rng(0), sample.test.tensors[0]
+    random, images = np.random.default_rng(0), sample.test.tensors[0][::3]
     digits = [
-        digit_or_none(somewhere_on_a_canvas(image[0].numpy(), random, invert=row % 2))
-        for row, image in enumerate(images)
+        outcome(somewhere_on_a_canvas(image[0].numpy(), random, invert=row % 2)) for row, image in enumerate(images)
     ]
-    there = [row for row, digit in enumerate(digits) if digit is not None]
+    there = [row for row, digit in enumerate(digits) if not isinstance(digit, str)]
     assert len(there) >= 0.985 * len(images)
     assert (answers(recipe, digits) == answers(recipe, images)).float().mean() >= 0.95
     assert (torch.stack([digits[row] for row in there]) - images[there]).abs().mean() < 0.05
@@ -899,7 +721,7 @@ def test_mnists_images_come_back_from_a_canvas_as_they_were(recipe, sample):
 def test_preprocessing_lets_the_network_read_digits_from_another_collection(recipe):
     pictures, labels = (load_digits().images / 16).astype(np.float32), torch.tensor(load_digits().target)
     with_steps, without = (
-        (answers(recipe, [digit_or_none(picture, left_out) for picture in pictures]) == labels).float().mean()
+        (answers(recipe, [outcome(picture, left_out) for picture in pictures]) == labels).float().mean()
         for left_out in ((), STEPS)
     )
     assert with_steps >= without + 0.15

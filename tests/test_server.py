@@ -1,6 +1,7 @@
-"""The server extension that lets large photos through."""
+"""The extensions of Jupyter: the server's, which lets large photos through, and JupyterLab's, for slides and keys."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,13 @@ def test_the_server_need_not_load_pytorch_for_it():
     code = "import sys, mnist_helpers_server; print('torch' in sys.modules, 'mnist_helpers' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_extension_of_jupyterlab_acts_on_these_panels_only():
+    """What it does to the page is tested in a browser; here, that each of its listeners asks for a panel first."""
+    script = (ROOT / "mnist_helpers/jupyter/labextension/static/remoteEntry.js").read_text(encoding="utf-8")
+    (in_panel,) = re.findall(r"const in_panel = .*", script)
+    assert '.closest(".mnist-panel")' in in_panel and 'contains("rise-enabled")' in in_panel
+    listeners = re.findall(r"addEventListener\(.*=> \{\n +if \((.*)\)", script)
+    assert len(listeners) == script.count("addEventListener(") == 4
+    assert all("in_panel(" in each or ".mnist-panel" in each for each in listeners)
