@@ -1,15 +1,21 @@
 """What the tests of the panels share: how they are moved, and what is read back from their pictures and words."""
 
 import asyncio
+import functools
 import html
 import io
 import random
 import threading
+from contextlib import contextmanager
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
+
+from mnist_helpers.labs.own_digits import drawn_digits
+from mnist_helpers.widgets import clinic, pad
 
 EMPTY = TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
 
@@ -81,3 +87,22 @@ def in_another_thread(action):
 def play(coroutine):
     """Run to the end; fails when that takes a minute."""
     return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def places_of(figure):
+    """Where the axes stand in the picture, in pixels."""
+    return np.array([ax.figure.transSubfigure.transform(ax.get_position(original=True)) for ax in figure.axes])
+
+
+drawn_digits_once = functools.cache(drawn_digits)
+
+
+@contextmanager
+def drawings_once():
+    """Within a `with` block the 40 preprocessed drawings are made once for each way, not once for each panel: that
+    takes most of its time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (pad, clinic):
+            patch.setattr(module, "drawn_digits", drawn_digits_once)
+        yield
