@@ -4,9 +4,11 @@ import asyncio
 import functools
 import html
 import io
+import itertools
 import random
 import threading
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +17,8 @@ from PIL import Image
 from torch.utils.data import TensorDataset
 
 from mnist_helpers.labs.own_digits import drawn_digits
-from mnist_helpers.widgets import clinic, pad
+from mnist_helpers.widgets import clinic, ledger, pad, training
+from mnist_helpers.widgets import panel as framework
 
 EMPTY = TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
 
@@ -106,3 +109,19 @@ def drawings_once():
         for module in (pad, clinic):
             patch.setattr(module, "drawn_digits", drawn_digits_once)
         yield
+
+
+@contextmanager
+def at_each_step():
+    """Within a `with` block what trains live redraws, and lets others have their turn, at each step."""
+    clock = SimpleNamespace(perf_counter=itertools.count(1).__next__)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (framework, training, ledger):
+            patch.setattr(module, "time", clock)
+        yield
+
+
+async def end_of(lab):
+    """Return when no training is under way."""
+    while lab.running:
+        await asyncio.sleep(0)
