@@ -30,9 +30,11 @@ from panels import (
 from small_ledger import made_ledger
 from torch.utils.data import TensorDataset
 
-from mnist_helpers import training
+from mnist_helpers import training, widgets
 from mnist_helpers.labs.own_digits import load_drawings
+from mnist_helpers.live import train_live
 from mnist_helpers.training import History, flushes_denormals
+from mnist_helpers.widgets import clinic
 from mnist_helpers.widgets import panel as framework
 from mnist_helpers.widgets.clinic import change_explorer, doubt_meter, flip_explorer, repair_lab
 from mnist_helpers.widgets.images import digit_browser, prediction_explorer
@@ -57,25 +59,20 @@ MAKERS = {
     "flip_explorer": lambda given: flip_explorer(given.model, given.data.test),
 }
 LABS = ["training_lab", "ledger_explorer", "repair_lab"]
-THAT_TELL = [name for name in MAKERS if name != "training_lab"]  # which shows its runs, and has none yet
 OF_A_NETWORK = ["dropout_microscope", "curve_reader", "drawing_pad", "doubt_meter", "change_explorer", "flip_explorer"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_drawings():
-    with drawings_once():
-        yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def two_threads():
-    """PyTorch seems to have another number of threads than a training sets, so that one that stays would be seen. In
-    truth it has one: on a busy machine two wait for each other.
+def quickly():
+    """Short trainings; drawings that are made once; and PyTorch seems to have another number of threads than a training
+    sets, so that one that stays would be seen. In truth it has one: on a busy machine two wait for each other.
     """
-    numbers = [2]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch, "set_num_threads", numbers.append)
-        patch.setattr(torch, "get_num_threads", lambda: numbers[-1])
+    threads = [2]
+    with pytest.MonkeyPatch.context() as patch, drawings_once():
+        patch.setattr(clinic.RepairLab, "EPOCHS", 2)
+        patch.setattr(widgets.training, "train_live", partial(train_live, epochs=2))
+        patch.setattr(torch, "set_num_threads", threads.append)
+        patch.setattr(torch, "get_num_threads", lambda: threads[-1])
         yield
 
 
@@ -118,144 +115,74 @@ def another(control):
 
 
 @pytest.fixture(scope="module")
-def walk(request, given):
-    """Two panels, of which one stays as it is and the other's controls are moved to both their ends and back; what
-    it showed at each step, where the axes stood in each picture, and how all was around it before and after.
-    """
-    make, steps, stills, places = MAKERS[request.param], [], {}, []
-    to_png, quick_png = framework.to_png, framework.LivePicture.png
-
-    def watched_png(figure):
-        png = to_png(figure)  # which finds the places
-        places.append(places_of(figure))
-        return png
-
-    def watched_quick_png(picture):
-        places.append(places_of(next(iter(picture.artists.values())).axes.figure))
-        return quick_png(picture)
-
-    before = surroundings(), joblib.hash(given)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(framework, "to_png", watched_png)
-        patch.setattr(framework.LivePicture, "png", watched_quick_png)
-        other, panel = make(given), make(given)
-        start = state_of(panel)
-        for name, control in panel.controls.items():
-            old, (first, *_, last) = control.value, choices(control)
-            still = panel.still(**{name: last}).words
-            for value in dict.fromkeys([first, last, old]):
-                control.value = value
-                shown = {"problem": problem_of(panel), "picture": panel.picture.value, "words": words_of(panel)}
-                steps.append(SimpleNamespace(control=name, value=value, **shown))
-                if value == last:
-                    stills[name] = still, words_of(panel)
-            control.value = old
-    after = surroundings(), joblib.hash(given)
-    return SimpleNamespace(
-        name=request.param,
-        panel=panel,
-        other=other,
-        start=start,
-        steps=steps,
-        stills=stills,
-        places=places,
-        around=(before, after),
-    )
+def pair(request, given):
+    """Two equal panels, what they show, and how all was before they were made."""
+    before, make = (surroundings(), joblib.hash(given)), MAKERS[request.param]
+    panel, other = make(given), make(given)
+    return SimpleNamespace(name=request.param, panel=panel, other=other, start=state_of(other), before=before)
 
 
 def each(names):
-    return pytest.mark.parametrize("walk", names, indirect=True)
-
-
-# ---------------------------------------------------------------- what it shows
+    return pytest.mark.parametrize("pair", names, indirect=True)
 
 
 @each(MAKERS)
-def test_the_picture_is_a_png_file_of_100_pixels_an_inch(walk):
-    width, height = (round(100 * inches) for inches in walk.panel.size)
-    assert {pixels_of(step.picture).shape for step in walk.steps} == {(height, width, 3)}
-    assert walk.panel.picture.layout.width == f"{width}px"
-
-
-@each(MAKERS)
-def test_each_control_can_be_moved_to_both_its_ends(walk):
-    assert [(step.control, step.value, step.problem) for step in walk.steps if step.problem] == []
-
-
-@each(THAT_TELL)
-def test_every_move_changes_the_words_and_some_change_the_picture(walk):
-    for name in walk.panel.controls:
-        steps = [step for step in walk.steps if step.control == name]
-        assert len({step.words for step in steps}) == len(steps), name
-        assert len({step.picture for step in steps}) > 1 or name == "clean", name  # nothing is to be cleaned
-
-
-@each(THAT_TELL)
-def test_every_option_has_words_of_its_own(walk):
-    for name, control in walk.other.controls.items():
-        if hasattr(control, "options") and len(choices(control)) < 20:  # the pad has 40 examples
-            words = {walk.other.still(**{name: value}).words for value in choices(control)}
-            assert len(words) == len(choices(control)), name
-    assert state_of(walk.other) == walk.start, "a still moved the panel"
-
-
-@each(MAKERS)
-def test_a_still_has_the_words_of_the_moved_panel(walk):
-    for name, (still, words) in walk.stills.items():
-        assert still == words, name
-
-
-@each(MAKERS)
-def test_the_axes_stay_where_they_are(walk):
-    for places in walk.places:
-        np.testing.assert_allclose(places, walk.places[0], atol=0.01)
-
-
-# ---------------------------------------------------------------- what it leaves alone
-
-
-@each(MAKERS)
-def test_nothing_is_left_behind_and_nothing_of_what_was_given_is_changed(walk):
-    (around, given), (around_after, given_after) = walk.around
-    assert around_after == around
-    assert given_after == given
-
-
-@each(MAKERS)
-def test_two_panels_have_a_state_and_layouts_of_their_own(walk):
-    assert state_of(walk.other) == walk.start
-    layouts = [control.layout for panel in (walk.panel, walk.other) for control in panel.controls.values()]
-    assert len(set(layouts)) == len(layouts)
+def test_every_move_is_shown_and_told_and_changes_nothing_else(pair, given, monkeypatch):
+    panel, places, to_png = pair.panel, [], framework.to_png
+    width, height = (round(100 * inches) for inches in panel.size)
+    with monkeypatch.context() as patch:
+        patch.setattr(framework, "to_png", lambda figure: (to_png(figure), places.append(places_of(figure)))[0])
+        for name, control in panel.controls.items():
+            old, (first, *_, last) = control.value, choices(control)
+            shown, still = {old: (panel.picture.value, words_of(panel))}, panel.still(**{name: last})
+            for value in (first, last):
+                control.value = value
+                shown[value] = panel.picture.value, words_of(panel)
+                assert problem_of(panel) == "", (name, value)
+                assert pixels_of(panel.picture.value).shape == (height, width, 3)
+            assert still.words == words_of(panel), name
+            pictures, words = zip(*shown.values(), strict=True)
+            if pair.name != "training_lab":  # it shows its runs, and has none yet
+                assert len(set(words)) == len(shown), name
+                assert len(set(pictures)) > 1 or name == "clean", name  # the drawing is clean already
+            with pytest.MonkeyPatch.context() as quiet:  # all is drawn once more at the end
+                quiet.setattr(panel, "redraw", lambda: None)
+                control.value = old
+        panel.show()
+    assert panel.picture.layout.width == f"{width}px"
+    assert state_of(panel) == pair.start, "moved back it does not show the same"
+    assert state_of(pair.other) == pair.start, "the other panel has moved"
+    for each_place in places[1:]:
+        np.testing.assert_allclose(each_place, places[0], atol=0.01)
+    assert (surroundings(), joblib.hash(given)) == pair.before
+    layouts = [control.layout for each in (panel, pair.other) for control in each.controls.values()]
+    assert len(set(layouts)) == len(layouts), "what is set for one control shows in another"
 
 
 @each(OF_A_NETWORK)
-def test_the_panel_has_a_copy_of_the_network_with_dropout_off(walk, given):
-    model, weights = copy.deepcopy((given.model.train(), given.weights))
-    given.model.eval()
-    panel = MAKERS[walk.name](SimpleNamespace(**{**vars(given), "model": model, "weights": weights}))
+def test_the_panel_has_a_copy_of_the_network_with_dropout_off(pair, given):
+    model, weights = copy.deepcopy((given.model, given.weights))
+    panel = MAKERS[pair.name](SimpleNamespace(**{**vars(given), "model": model.train(), "weights": weights}))
     assert all(layer.training for layer in model.modules())
     with torch.no_grad():
         for tensor in (*model.parameters(), *weights):
             tensor.zero_()
     panel.show()
-    assert state_of(panel) == walk.start
-    for step in {step.control: step for step in walk.steps if step.words != words_of(panel)}.values():
-        assert panel.still(**{step.control: step.value}).words == step.words
+    assert state_of(panel) == pair.start
+    for name, control in panel.controls.items():
+        assert panel.still(**{name: another(control)}).words == pair.other.still(**{name: another(control)}).words
 
 
 # ---------------------------------------------------------------- what can go wrong
 
 
 @each(MAKERS)
-def test_moves_in_another_thread_are_answered_in_the_panels_own(walk):
-    panel, threads, show = walk.panel, [], walk.panel.show
-
-    def watched_show():
-        threads.append(threading.get_ident())
-        show()
+def test_moves_in_another_thread_are_answered_in_the_panels_own(pair, monkeypatch):
+    panel, threads = pair.panel, []
+    monkeypatch.setattr(panel, "show", lambda: threads.append(threading.get_ident()))
 
     async def move_all():
-        panel.loop, panel.show = asyncio.get_running_loop(), watched_show
+        monkeypatch.setattr(panel, "loop", asyncio.get_running_loop())
         for control in panel.controls.values():
             in_another_thread(partial(setattr, control, "value", another(control)))
             assert threads == [], "drawn in the other thread"
@@ -263,22 +190,19 @@ def test_moves_in_another_thread_are_answered_in_the_panels_own(walk):
             assert set(threads) == {threading.get_ident()}
             threads.clear()
 
-    try:
-        play(move_all())
-    finally:
-        panel.loop, panel.show = None, show
+    play(move_all())
     assert problem_of(panel) == ""
 
 
 @each(MAKERS)
-def test_an_error_in_drawing_is_shown_above_the_last_picture_and_goes_away(walk, monkeypatch):
+def test_an_error_in_drawing_is_shown_above_the_last_picture_and_goes_away(pair, monkeypatch):
     def fail(*_, **__):
         raise ArithmeticError("no <ink>")
 
-    panel, (control, *_) = walk.panel, walk.panel.controls.values()
+    panel, (control, *_) = pair.panel, pair.panel.controls.values()
     *_, picture, words = state_of(panel)
     with monkeypatch.context() as patch:
-        patch.setattr(panel, "read" if walk.name == "drawing_pad" else "draw", fail)
+        patch.setattr(panel, "read" if pair.name == "drawing_pad" else "draw", fail)
         control.value = another(control)
     assert "ArithmeticError: no <ink>" in problem_of(panel) and "<ink>" not in panel.problem.value
     assert state_of(panel)[-2:] == (picture, words)
@@ -287,16 +211,16 @@ def test_an_error_in_drawing_is_shown_above_the_last_picture_and_goes_away(walk,
 
 
 @each(MAKERS)
-def test_a_still_of_what_no_control_can_be_is_refused(walk):
-    before = state_of(walk.panel)
-    with pytest.raises(ValueError, match=f"no control 'size', only {', '.join(walk.panel.controls)}$"):
-        walk.panel.still(size=3)
-    for name, control in walk.panel.controls.items():
+def test_a_still_of_what_no_control_can_be_is_refused(pair):
+    before = state_of(pair.panel)
+    with pytest.raises(ValueError, match=f"no control 'size', only {', '.join(pair.panel.controls)}$"):
+        pair.panel.still(size=3)
+    for name, control in pair.panel.controls.items():
         wrong = ["no such thing"] if not hasattr(control, "min") else [control.min - 1, control.max + 1]
         for value in wrong:
             with pytest.raises(ValueError, match=f"{name} must be .*, got {value!r}$"):
-                walk.panel.still(**{name: value})
-    assert state_of(walk.panel) == before
+                pair.panel.still(**{name: value})
+    assert state_of(pair.panel) == before
 
 
 @pytest.mark.parametrize(
@@ -326,26 +250,21 @@ def lab(request, given):
     return MAKERS[request.param](given)
 
 
-def test_a_training_ends_quietly_and_leaves_nothing_behind(lab, given):
-    before = surroundings(), joblib.hash(given)
-    play(lab.train())
-    assert problem_of(lab) == "" and not lab.running
-    assert lab.stop_button.disabled and not lab.start_button.disabled
-    assert (surroundings(), joblib.hash(given)) == before
-
-
-def test_what_breaks_a_training_is_raised_to_the_cell_and_shown(lab, monkeypatch):
+def test_what_breaks_a_training_is_raised_and_shown_and_the_next_leaves_nothing_behind(lab, given, monkeypatch):
     def fail(*_):
         raise MemoryError("no <room> left")
 
+    before = surroundings(), joblib.hash(given)
     with monkeypatch.context() as patch:
         patch.setattr(training, "train_step", fail)
-        with pytest.raises(MemoryError, match="no <room> left"):
+        with pytest.raises(MemoryError, match="no <room> left"):  # a broken cell must not look whole
             play(lab.train())
     assert "MemoryError: no <room> left" in problem_of(lab) and "<room>" not in lab.problem.value
     assert not lab.running and lab.stop_button.disabled
     play(lab.train())
-    assert problem_of(lab) == ""
+    assert problem_of(lab) == "" and not lab.running
+    assert lab.stop_button.disabled and not lab.start_button.disabled
+    assert (surroundings(), joblib.hash(given)) == before
 
 
 def test_settings_there_are_not_start_no_training(lab):
