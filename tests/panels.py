@@ -1,15 +1,24 @@
 """What the tests of the panels share: how they are moved, and what is read back from their pictures and words."""
 
 import asyncio
+import functools
 import html
 import io
+import itertools
 import random
 import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch.utils.data import TensorDataset
+
+from mnist_helpers.labs.own_digits import drawn_digits
+from mnist_helpers.widgets import clinic, ledger, pad, training
+from mnist_helpers.widgets import panel as framework
 
 EMPTY = TensorDataset(torch.zeros(0, 1, 28, 28), torch.zeros(0, dtype=torch.int64))
 
@@ -81,3 +90,38 @@ def in_another_thread(action):
 def play(coroutine):
     """Run to the end; fails when that takes a minute."""
     return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def places_of(figure):
+    """Where the axes stand in the picture, in pixels."""
+    return np.array([ax.figure.transSubfigure.transform(ax.get_position(original=True)) for ax in figure.axes])
+
+
+drawn_digits_once = functools.cache(drawn_digits)
+
+
+@contextmanager
+def drawings_once():
+    """Within a `with` block the 40 preprocessed drawings are made once for each way, not once for each panel: that
+    takes most of its time.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (pad, clinic):
+            patch.setattr(module, "drawn_digits", drawn_digits_once)
+        yield
+
+
+@contextmanager
+def at_each_step():
+    """Within a `with` block what trains live redraws, and lets others have their turn, at each step."""
+    clock = SimpleNamespace(perf_counter=itertools.count(1).__next__)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (framework, training, ledger):
+            patch.setattr(module, "time", clock)
+        yield
+
+
+async def end_of(lab):
+    """Return when no training is under way."""
+    while lab.running:
+        await asyncio.sleep(0)

@@ -1,0 +1,284 @@
+"""What each of the twelve panels owes its readers, whatever it shows."""
+
+import asyncio
+import copy
+import dataclasses
+import threading
+from functools import partial
+from types import SimpleNamespace
+
+import joblib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from panels import (
+    EMPTY,
+    choices,
+    drawings_once,
+    in_another_thread,
+    moved,
+    pixels_of,
+    places_of,
+    play,
+    problem_of,
+    random_states,
+    state_of,
+    words_of,
+)
+from small_ledger import made_ledger
+from torch.utils.data import TensorDataset
+
+from mnist_helpers import training, widgets
+from mnist_helpers.labs.own_digits import load_drawings
+from mnist_helpers.live import train_live
+from mnist_helpers.training import History, flushes_denormals
+from mnist_helpers.widgets import clinic
+from mnist_helpers.widgets import panel as framework
+from mnist_helpers.widgets.clinic import change_explorer, doubt_meter, flip_explorer, repair_lab
+from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+from mnist_helpers.widgets.ledger import guess, ledger_explorer
+from mnist_helpers.widgets.network import curve_reader, dropout_microscope
+from mnist_helpers.widgets.pad import drawing_pad
+from mnist_helpers.widgets.training import training_lab
+
+# Each is made at values from which every move can be seen.
+MAKERS = {
+    "digit_browser": lambda given: moved(digit_browser(given.data.test), position=5),
+    "prediction_explorer": lambda given: prediction_explorer(given.predictions),
+    "dropout_microscope": lambda given: dropout_microscope(given.model, given.data.test),
+    "curve_reader": lambda given: curve_reader(given.history, given.weights),
+    "training_lab": lambda given: moved(training_lab(given.more), train_size=500),
+    "guess": lambda given: guess("How much?", given.measured, -3, 3),
+    "ledger_explorer": lambda given: ledger_explorer(given.ledger, given.data),
+    "drawing_pad": lambda given: moved(drawing_pad(given.model), example=list(load_drawings())[3]),
+    "doubt_meter": lambda given: doubt_meter(given.model, given.images),
+    "change_explorer": lambda given: change_explorer(given.model, given.data.test),
+    "repair_lab": lambda given: repair_lab(given.data),
+    "flip_explorer": lambda given: flip_explorer(given.model, given.data.test),
+}
+LABS = ["training_lab", "ledger_explorer", "repair_lab"]
+OF_A_NETWORK = ["dropout_microscope", "curve_reader", "drawing_pad", "doubt_meter", "change_explorer", "flip_explorer"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly():
+    """Short trainings; drawings that are made once; and PyTorch seems to have another number of threads than a training
+    sets, so that one that stays would be seen. In truth it has one: on a busy machine two wait for each other.
+    """
+    threads = [2]
+    with pytest.MonkeyPatch.context() as patch, drawings_once():
+        patch.setattr(clinic.RepairLab, "EPOCHS", 2)
+        patch.setattr(widgets.training, "train_live", partial(train_live, epochs=2))
+        patch.setattr(torch, "set_num_threads", threads.append)
+        patch.setattr(torch, "get_num_threads", lambda: threads[-1])
+        yield
+
+
+@pytest.fixture(scope="module")
+def given(sample, trained, predictions):
+    """What the panels are made of, as little of it as they need."""
+    parts = {"valid": TensorDataset(*sample.valid[:100]), "test": TensorDataset(*sample.test[:100])}
+    random = torch.Generator().manual_seed(0)
+    return SimpleNamespace(
+        data=dataclasses.replace(sample.with_train_size(96), **parts),
+        more=dataclasses.replace(sample.with_train_size(501), **parts),
+        model=copy.deepcopy(trained.model).cpu().eval(),
+        history=trained.history,
+        weights=[torch.randn(128, 784, generator=random) for _ in trained.history.to_frame().index],
+        predictions=dataclasses.replace(predictions, logits=8 * predictions.logits),  # some are above every threshold
+        measured=pd.Series([0.31, 0.12, 0.27]),
+        ledger=made_ledger(
+            {"train_size": 96, "epochs": 2},
+            {"train_size": 96, "epochs": 2, "dropout": 0.5},
+            {"train_size": 64, "epochs": 2, "weight_decay": 0.0, "seeds": 1},
+        ),
+        images={"a digit": sample.test.tensors[0][0], "another": sample.test.tensors[0][1]},
+    )
+
+
+def surroundings():
+    """All that a panel could change around itself."""
+    return {
+        "figures": plt.get_fignums(),
+        "matplotlib": plt.rcParams.copy(),
+        "random numbers": random_states(),
+        "threads": torch.get_num_threads(),
+        "denormals": flushes_denormals(),
+    }
+
+
+def another(control):
+    """A value that the control does not have now."""
+    return next(value for value in choices(control) if value != control.value)
+
+
+@pytest.fixture(scope="module")
+def pair(request, given):
+    """Two equal panels, what they show, and how all was before they were made."""
+    before, make = (surroundings(), joblib.hash(given)), MAKERS[request.param]
+    panel, other = make(given), make(given)
+    return SimpleNamespace(name=request.param, panel=panel, other=other, start=state_of(other), before=before)
+
+
+def each(names):
+    return pytest.mark.parametrize("pair", names, indirect=True)
+
+
+@each(MAKERS)
+def test_every_move_is_shown_and_told_and_changes_nothing_else(pair, given, monkeypatch):
+    panel, places, to_png = pair.panel, [], framework.to_png
+    width, height = (round(100 * inches) for inches in panel.size)
+    with monkeypatch.context() as patch:
+        patch.setattr(framework, "to_png", lambda figure: (to_png(figure), places.append(places_of(figure)))[0])
+        for name, control in panel.controls.items():
+            old, (first, *_, last) = control.value, choices(control)
+            shown, still = {old: (panel.picture.value, words_of(panel))}, panel.still(**{name: last})
+            for value in (first, last):
+                control.value = value
+                shown[value] = panel.picture.value, words_of(panel)
+                assert problem_of(panel) == "", (name, value)
+                assert pixels_of(panel.picture.value).shape == (height, width, 3)
+            assert still.words == words_of(panel), name
+            pictures, words = zip(*shown.values(), strict=True)
+            if pair.name != "training_lab":  # it shows its runs, and has none yet
+                assert len(set(words)) == len(shown), name
+                assert len(set(pictures)) > 1 or name == "clean", name  # the drawing is clean already
+            with pytest.MonkeyPatch.context() as quiet:  # all is drawn once more at the end
+                quiet.setattr(panel, "redraw", lambda: None)
+                control.value = old
+        panel.show()
+    assert panel.picture.layout.width == f"{width}px"
+    assert state_of(panel) == pair.start, "moved back it does not show the same"
+    assert state_of(pair.other) == pair.start, "the other panel has moved"
+    for each_place in places[1:]:
+        np.testing.assert_allclose(each_place, places[0], atol=0.01)
+    assert (surroundings(), joblib.hash(given)) == pair.before
+    layouts = [control.layout for each in (panel, pair.other) for control in each.controls.values()]
+    assert len(set(layouts)) == len(layouts), "what is set for one control shows in another"
+
+
+@each(OF_A_NETWORK)
+def test_the_panel_has_a_copy_of_the_network_with_dropout_off(pair, given):
+    model, weights = copy.deepcopy((given.model, given.weights))
+    panel = MAKERS[pair.name](SimpleNamespace(**{**vars(given), "model": model.train(), "weights": weights}))
+    assert all(layer.training for layer in model.modules())
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *weights):
+            tensor.zero_()
+    panel.show()
+    assert state_of(panel) == pair.start
+    for name, control in panel.controls.items():
+        assert panel.still(**{name: another(control)}).words == pair.other.still(**{name: another(control)}).words
+
+
+# ---------------------------------------------------------------- what can go wrong
+
+
+@each(MAKERS)
+def test_moves_in_another_thread_are_answered_in_the_panels_own(pair, monkeypatch):
+    panel, threads = pair.panel, []
+    monkeypatch.setattr(panel, "show", lambda: threads.append(threading.get_ident()))
+
+    async def move_all():
+        monkeypatch.setattr(panel, "loop", asyncio.get_running_loop())
+        for control in panel.controls.values():
+            in_another_thread(partial(setattr, control, "value", another(control)))
+            assert threads == [], "drawn in the other thread"
+            await asyncio.sleep(0.001)
+            assert set(threads) == {threading.get_ident()}
+            threads.clear()
+
+    play(move_all())
+    assert problem_of(panel) == ""
+
+
+@each(MAKERS)
+def test_an_error_in_drawing_is_shown_above_the_last_picture_and_goes_away(pair, monkeypatch):
+    def fail(*_, **__):
+        raise ArithmeticError("no <ink>")
+
+    panel, (control, *_) = pair.panel, pair.panel.controls.values()
+    *_, picture, words = state_of(panel)
+    with monkeypatch.context() as patch:
+        patch.setattr(panel, "read" if pair.name == "drawing_pad" else "draw", fail)
+        control.value = another(control)
+    assert "ArithmeticError: no <ink>" in problem_of(panel) and "<ink>" not in panel.problem.value
+    assert state_of(panel)[-2:] == (picture, words)
+    control.value = another(control)
+    assert problem_of(panel) == ""
+
+
+@each(MAKERS)
+def test_a_still_of_what_no_control_can_be_is_refused(pair):
+    before = state_of(pair.panel)
+    with pytest.raises(ValueError, match=f"no control 'size', only {', '.join(pair.panel.controls)}$"):
+        pair.panel.still(size=3)
+    for name, control in pair.panel.controls.items():
+        wrong = ["no such thing"] if not hasattr(control, "min") else [control.min - 1, control.max + 1]
+        for value in wrong:
+            with pytest.raises(ValueError, match=f"{name} must be .*, got {value!r}$"):
+                pair.panel.still(**{name: value})
+    assert state_of(pair.panel) == before
+
+
+@pytest.mark.parametrize(
+    "name, nothing, message",
+    [
+        ("digit_browser", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+        ("prediction_explorer", {"predictions": []}, "no predictions to explore"),
+        ("dropout_microscope", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+        ("curve_reader", {"history": History(), "weights": []}, "at least one epoch"),
+        ("guess", {"measured": pd.Series([], dtype=float)}, "at least 2 seeds"),
+        ("ledger_explorer", {"ledger": made_ledger({"network": "wide"})}, "no run of the recipe's network"),
+        ("doubt_meter", {"images": {}}, "at least one image"),
+        ("change_explorer", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+        ("flip_explorer", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+    ],
+)
+def test_where_there_is_nothing_to_show_that_is_said(given, name, nothing, message):
+    with pytest.raises(ValueError, match=message):
+        MAKERS[name](SimpleNamespace(**{**vars(given), **nothing}))
+
+
+# ---------------------------------------------------------------- the three that train
+
+
+@pytest.fixture(params=LABS)
+def lab(request, given):
+    return MAKERS[request.param](given)
+
+
+def test_what_breaks_a_training_is_raised_and_shown_and_the_next_leaves_nothing_behind(lab, given, monkeypatch):
+    def fail(*_):
+        raise MemoryError("no <room> left")
+
+    before = surroundings(), joblib.hash(given)
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_step", fail)
+        with pytest.raises(MemoryError, match="no <room> left"):  # a broken cell must not look whole
+            play(lab.train())
+    assert "MemoryError: no <room> left" in problem_of(lab) and "<room>" not in lab.problem.value
+    assert not lab.running and lab.stop_button.disabled
+    play(lab.train())
+    assert problem_of(lab) == "" and not lab.running
+    assert lab.stop_button.disabled and not lab.start_button.disabled
+    assert (surroundings(), joblib.hash(given)) == before
+
+
+def test_settings_there_are_not_start_no_training(lab):
+    before, (name, control) = lab.values, next(iter(lab.controls.items()))
+    for wrong, message in (({"epochs": 3}, "no control 'epochs', only"), ({name: -1}, f"{name} must be .*, got -1")):
+        with pytest.raises(ValueError, match=message):
+            play(lab.train(**{name: another(control), **wrong}))
+        assert lab.values == before and not lab.running and lab.task is None
+
+
+def test_stop_without_a_training_does_nothing_and_start_outside_a_notebook_says_what_is_missing(lab):
+    before = state_of(lab)
+    lab.stop_button.click()
+    assert state_of(lab) == before
+    lab.start_button.click()
+    assert "no event loop is running: training live needs a notebook" in problem_of(lab)
+    assert not lab.running and lab.stop_button.disabled

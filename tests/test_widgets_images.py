@@ -1,0 +1,128 @@
+"""The browser of images and the explorer of predictions: what their pictures and words say, computed anew."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.text import Text
+from panels import axes_titled, choices, moved, of_classes, words_of
+from torch.utils.data import TensorDataset
+
+from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+
+# ---------------------------------------------------------------- digit_browser
+
+
+@pytest.fixture(scope="module")
+def browser(sample):
+    """All tests share it: they look at its stills and move nothing."""
+    return digit_browser(sample.test)
+
+
+@pytest.mark.parametrize(
+    "digit, position, row, column",
+    [
+        ("all", 0, 14, 14),
+        ("all", 5, 10, 12),
+        ("all", 999, 0, 0),
+        (0, 1, 27, 27),
+        (0, -1, 0, 27),
+        (7, 40, 26, 2),
+        (7, -1, 5, 20),
+    ],
+)
+def test_image_numbers_curve_and_words_are_those_of_the_chosen_pixel(browser, sample, digit, position, row, column):
+    images, labels = sample.test.tensors
+    group = torch.arange(1000) if digit == "all" else (labels == digit).nonzero()[:, 0]
+    number, position = group[position], range(len(group))[position]
+    pixels = (255 * images[number, 0]).round().int().numpy()
+    still = browser.still(digit=digit, position=position, row=row, column=column)
+    assert still.words == (
+        f"Image {number:,} of the dataset, label {labels[number]}. Pixel in row {row}, column {column}: "
+        f"{pixels[row, column]}. The whole row: {' '.join(map(str, pixels[row]))}"
+    )
+    whole, patch, profile = still.figure.axes
+    np.testing.assert_array_equal(whole.images[0].get_array(), pixels)
+    assert whole.images[0].get_clim() == (0, 255)
+    assert list(profile.lines[0].get_ydata()) == pixels[row].tolist()
+    left, top = (round(edge + 0.5) for edge in whole.patches[0].get_xy())
+    square = [(x, y) for y in range(top, top + 7) for x in range(left, left + 7)]
+    assert {text.get_position(): text.get_text() for text in patch.texts} == {
+        (x, y): str(pixels[y, x]) for x, y in square
+    }
+    assert [text.get_position() for text in patch.texts if text.get_fontweight() == "bold"] == [(column, row)]
+
+
+def test_the_positions_end_at_the_last_image_of_the_digit(sample):
+    browser = moved(digit_browser(sample.test), position=999)
+    assert browser.controls["position"].max == 999
+    moved(browser, digit=4)
+    assert browser.values["position"] == browser.controls["position"].max == 99
+    assert words_of(browser).startswith(f"Image {(sample.test.tensors[1] == 4).nonzero()[-1].item()} ")
+    assert moved(browser, digit="all").controls["position"].max == 999
+
+
+def test_a_pixel_between_two_numbers_is_shown_as_the_nearest_even_of_a_single_image():
+    browser = digit_browser(TensorDataset(torch.full((1, 1, 28, 28), 99.9 / 255), torch.tensor([0])))
+    assert {text.get_text() for text in browser.still().figure.axes[1].texts} == {"100"}
+    assert choices(browser.controls["position"]) == [0, 0]
+
+
+def test_only_digits_that_occur_can_be_chosen(sample):
+    browser = digit_browser(of_classes(sample.test, 3, 8))
+    assert choices(browser.controls["digit"]) == ["all", 3, 8]
+
+
+# ---------------------------------------------------------------- prediction_explorer
+
+
+@pytest.fixture(scope="module")
+def sure(predictions):
+    """The predictions of a network that is surer of itself: some are above every threshold but 1."""
+    return dataclasses.replace(predictions, logits=8 * predictions.logits)
+
+
+@pytest.fixture(scope="module")
+def explorer(sure):
+    """All tests share it: they look at its stills and move nothing."""
+    return prediction_explorer(sure)
+
+
+def masks_of(predictions, threshold):
+    """Which predictions are of each kind, computed from the logits."""
+    confidence, predicted = predictions.logits.softmax(dim=1).max(dim=1)
+    answered, correct = confidence >= threshold, predicted == predictions.labels
+    return {"wrong": answered & ~correct, "right": answered & correct, "refused": ~answered}
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.9, 1.0])
+def test_words_and_curves_count_the_answers_and_the_wrong_ones(explorer, sure, threshold):
+    masks, still = masks_of(sure, threshold), explorer.still(threshold=threshold)
+    wrong = int(masks["wrong"].sum())
+    answered = wrong + int(masks["right"].sum())
+    assert f"{answered:,} of 1,000 images answered ({answered / 1000:.1%}), {wrong} of them wrong" in still.words
+    assert (f"({wrong / max(answered, 1):.2%} of the answers)" in still.words) == (answered > 0)
+    for title, share in (("answered", answered / 1000), ("wrong, of the answered", wrong / (answered or np.nan))):
+        curve = axes_titled(still.figure, title).lines[0]
+        np.testing.assert_allclose(curve.get_xdata(), np.arange(101) / 100)
+        assert curve.get_ydata()[round(100 * threshold)] == pytest.approx(share, nan_ok=True)
+
+
+@pytest.mark.parametrize("kind", ["wrong", "right", "refused"])
+@pytest.mark.parametrize("true, predicted", [("any", "any"), (3, "any"), ("any", 8), (4, 9), (3, 3)])
+def test_the_10_images_asked_for_that_are_nearest_to_the_threshold_are_shown(explorer, sure, kind, true, predicted):
+    chosen = masks_of(sure, 0.5)[kind]
+    for asked, given in ((true, sure.labels), (predicted, sure.logits.argmax(dim=1))):
+        chosen = chosen & (given == asked) if asked != "any" else chosen
+    still = explorer.still(threshold=0.5, kind=kind, true=true, predicted=predicted)
+    found = sure[chosen]
+    found = found[(found.confidence - 0.5).abs().argsort()[:10]]
+    assert f"{kind}: {int(chosen.sum())} images, {len(found)} shown" in still.words
+    shown = [ax for ax in still.figure.axes if ax.images]
+    titles = [f"{'✗ ' * (t != p)}T: {t}  P: {p}" for t, p in zip(found.labels, found.predicted)]
+    assert [ax.get_title() for ax in shown] == titles
+    for ax, image in zip(shown, found.images):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image[0])
+    texts = [text.get_text() for text in still.figure.findobj(Text)]
+    assert ("no such image" in texts) == (len(found) == 0)
