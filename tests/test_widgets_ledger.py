@@ -33,12 +33,6 @@ def interval(values):
     return np.mean(values), *stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
 
 
-def laid_out(still):
-    """The still's figure, in which all has found its place."""
-    still._repr_png_()
-    return still.figure
-
-
 def texts_of(ax):
     return [text.get_text() for text in ax.texts]
 
@@ -68,19 +62,15 @@ def test_before_the_guess_is_committed_nothing_depends_on_what_was_measured(pane
         assert panel.still()._repr_png_() == same.still()._repr_png_() and panel.still().words == same.still().words
 
 
-def test_before_the_guess_is_committed_only_the_guess_is_drawn(panel):
+def test_guess_seeds_mean_and_interval_are_drawn_and_before_it_is_committed_the_guess_only(panel):
     (ax,) = panel.still(guess=1.5).figure.axes
     assert [list(line.get_xdata()) for line in ax.lines] == [[0, 0], [1.5]]  # zero and the guess
     assert len(ax.collections) == len(ax.containers) == 0 and texts_of(ax) == ["your guess"]
     assert ax.get_xlim() == panel.still(guess=-3.0).figure.axes[0].get_xlim()
-
-
-def test_the_committed_picture_shows_guess_seeds_mean_and_interval(panel):
     (ax,) = panel.still(guess=1.5, committed=True).figure.axes
-    zero, mark, seeds, middle = ax.lines[:4]
-    assert list(mark.get_xdata()) == [1.5] and list(seeds.get_xdata()) == list(MEASURED)
     mean, low, high = interval(MEASURED)
-    assert middle.get_xdata() == pytest.approx([mean])
+    shown = [[0, 0], [1.5], list(MEASURED), pytest.approx([mean])]
+    assert [list(line.get_xdata()) for line in ax.lines[:4]] == shown
     (bar,) = ax.containers[0].lines[2]
     assert [x for x, _ in bar.get_segments()[0]] == pytest.approx([low, high])
     assert texts_of(ax) == ["your guess", "measured, 5 seeds"]
@@ -101,7 +91,9 @@ def test_stills_show_the_words_before_and_after_the_guess(panel):
 def test_values_beyond_the_slider_are_within_the_picture(measured):
     panel = guess(QUESTION, measured, -3, 3)
     for number in (-3.0, 3.0):
-        figure = laid_out(panel.still(guess=number, committed=True))
+        still = panel.still(guess=number, committed=True)
+        still._repr_png_()  # now all has found its place
+        figure = still.figure
         (low, high), values = figure.axes[0].get_xlim(), [-3, 3, *measured, *interval(measured)]
         assert low < min(values) and max(values) < high
         for text in figure.axes[0].texts:
@@ -200,11 +192,6 @@ def rows_of(ledger, **point):
     return rows.sort_values(["seed", "epoch"])
 
 
-def curves_of(ledger, column, **point):
-    """(seeds, epochs): the measured values of one point."""
-    return rows_of(ledger, **point).pivot(index="seed", columns="epoch", values=column).to_numpy()
-
-
 def of_colour(ax, kind, colour):
     """The collections of this kind and colour."""
     found = [
@@ -219,11 +206,6 @@ def filled(ax, colour):
     corners = area.get_paths()[0].vertices
     values = [corners[corners[:, 0] == epoch, 1] for epoch in sorted(set(corners[:, 0]))]
     return np.array([each.min() for each in values]), np.array([each.max() for each in values])
-
-
-MANY = pytest.mark.parametrize(
-    "point", [{}, {"dropout": 0.5}, {"dropout": 0.0, "weight_decay": 0.0}, {"train_size": 96}], ids=str
-)
 
 
 @pytest.mark.parametrize(
@@ -248,13 +230,18 @@ def test_the_sliders_offer_what_was_measured_with_the_recipes_optimizer_network_
     assert offered == {"dropout": [0.0, 0.2, 0.5], "weight_decay": [0.0, 1e-4], "train_size": [64, 96, 48_000]}
 
 
-@MANY
-def test_each_seed_is_a_faint_line_and_mean_interval_and_gap_are_those_of_numpy_and_scipy(unmoved, ledger, point):
-    for ax, quantity in zip(unmoved.still(**point).figure.axes, QUANTITIES, strict=True):
+@pytest.mark.parametrize(
+    "point", [{}, {"dropout": 0.5}, {"dropout": 0.0, "weight_decay": 0.0}, {"train_size": 96}], ids=str
+)
+def test_curves_and_words_are_those_of_numpy_and_scipy(unmoved, ledger, point):
+    """Each seed is a faint line; mean, interval and gap; and in the words the last epoch."""
+    still, rows = unmoved.still(**point), rows_of(ledger, **point)
+    number, epochs = rows["seed"].nunique(), rows["epoch"].unique()
+    for ax, quantity in zip(still.figure.axes, QUANTITIES, strict=True):
+        assert ax.get_title() == f"{quantity.capitalize()}, measured with {number} seeds"
         means = {}
         for line, part in zip(ax.lines, PARTS, strict=True):
-            values = curves_of(ledger, f"{part}_{quantity}", **point)
-            epochs = np.arange(1, values.shape[1] + 1)
+            values = rows[f"{part}_{quantity}"].to_numpy().reshape(number, -1)
             (seeds,) = of_colour(ax, LineCollection, COLORS[part])
             np.testing.assert_array_equal(seeds.get_segments(), [np.column_stack([epochs, each]) for each in values])
             means[part], low, high = np.array([interval(column) for column in values.T]).T
@@ -264,32 +251,25 @@ def test_each_seed_is_a_faint_line_and_mean_interval_and_gap_are_those_of_numpy_
             np.testing.assert_allclose(filled(ax, COLORS[part]), [low, high])
         both = np.array(list(means.values()))
         np.testing.assert_allclose(filled(ax, "gray"), [both.min(axis=0), both.max(axis=0)])
-
-
-@MANY
-def test_the_words_give_the_last_epoch_with_intervals(unmoved, ledger, point):
-    last = rows_of(ledger, **point).query("epoch == epochs")
-    numbers = {
-        "validation loss": (last["valid_loss"], 3, ""),
-        "gap": (100 * (last["train_accuracy"] - last["valid_accuracy"]), 2, " points"),
-        "validation accuracy": (100 * last["valid_accuracy"], 2, " %"),
-        "training accuracy": (100 * last["train_accuracy"], 2, " %"),
-    }
-    still = unmoved.still(**point)
-    assert f"measured with {len(last)} seeds, after {last['epochs'].iloc[0]} epochs" in still.words
-    for name, (values, digits, unit) in numbers.items():
+    assert f"measured with {number} seeds, after {epochs[-1]} epochs" in still.words
+    last = rows.query("epoch == epochs")
+    for name, values, digits, unit in (
+        ("validation loss", last["valid_loss"], 3, ""),
+        ("validation accuracy", 100 * last["valid_accuracy"], 2, " %"),
+        ("training accuracy", 100 * last["train_accuracy"], 2, " %"),
+        ("gap", 100 * (last["train_accuracy"] - last["valid_accuracy"]), 2, " points"),
+    ):
         mean, low, high = interval(values)
         assert f"{name} {mean:.{digits}f} ± {high - mean:.{digits}f}{unit}" in still.words
-    for ax, quantity in zip(still.figure.axes, ("Loss", "Accuracy"), strict=True):
-        assert ax.get_title() == f"{quantity}, measured with {len(last)} seeds"
 
 
 def test_one_legend_names_the_lines_and_the_gap_beside_the_curves_and_within_the_picture(unmoved):
-    figure = laid_out(unmoved.still())
-    ((ax, legend),) = [(ax, ax.get_legend()) for ax in figure.axes if ax.get_legend()]
+    still = unmoved.still()
+    still._repr_png_()
+    ((ax, legend),) = [(ax, ax.get_legend()) for ax in still.figure.axes if ax.get_legend()]
     assert [text.get_text() for text in legend.get_texts()] == ["training", "validation", "gap"]
     box = legend.get_window_extent()
-    assert box.x0 >= ax.bbox.x1 and box.x1 <= figure.bbox.x1
+    assert box.x0 >= ax.bbox.x1 and box.x1 <= still.figure.bbox.x1
 
 
 def test_points_with_as_many_images_have_the_same_limits_which_hold_the_ends_of_all_curves(unmoved, ledger):
@@ -363,13 +343,6 @@ def at_each_step(monkeypatch):
 POINT = (0.2, 1e-4, 96)
 
 
-@pytest.fixture
-def curve():
-    """A finished live run of 2 epochs."""
-    train, valid = [[Metrics(*each) for each in part] for part in (((2, 0.1), (0.4, 0.8), (0.3, 0.9)),) * 2]
-    return Curve({"seed": 7, "train_size": 96}, [0, 1, 2], train, valid, done=2)
-
-
 async def under_way(explorer):
     """Return when the training has shown itself for the first time."""
     while "Live" not in explorer.text.value:
@@ -400,7 +373,7 @@ def test_a_live_run_is_to_the_last_bit_what_the_sweep_trains(trained_live, sampl
     assert [each.loss for each in live.train[1:]] == pytest.approx(list(rows["train_loss"]))  # summed in another order
 
 
-def test_the_live_curve_lies_over_the_measured_ones(trained_live):
+def test_the_live_curve_lies_over_the_measured_ones_at_its_own_point_only(trained_live):
     live, still = trained_live.live[POINT], trained_live.still()
     for ax, quantity in zip(still.figure.axes, QUANTITIES, strict=True):
         assert live_values(still, quantity) == [
@@ -409,40 +382,33 @@ def test_the_live_curve_lies_over_the_measured_ones(trained_live):
         assert [line.get_color() for line in ax.lines] == [COLORS["train"], COLORS["valid"], "black", "black"]
     labels = [text.get_text() for text in still.figure.axes[1].get_legend().get_texts()]
     assert labels == ["training", "validation", "gap", "live\ntraining", "live\nvalidation"]
-
-
-def test_the_live_curve_is_shown_at_its_own_point_only_and_again_when_one_returns(trained_live):
     before = trained_live.picture.value
     assert "Live" not in words_of(moved(trained_live, dropout=0.0)) and live_values(trained_live.still(), "loss") == []
     assert "Live" in words_of(moved(trained_live, dropout=0.2)) and trained_live.picture.value == before
-
-
-def test_the_words_place_a_finished_run_among_the_measured_seeds(explorer, ledger, curve):
-    losses = rows_of(ledger, train_size=96).query("epoch == epochs")["valid_loss"].sort_values()
-    explorer.data, explorer.live[POINT] = SimpleNamespace(source="full", train=range(48_000)), curve
-    for below in (0, 2, 5):
-        ends = [losses.min() - 1, *losses, losses.max() + 1]
-        curve.valid[-1] = Metrics((ends[below] + ends[below + 1]) / 2, 0.9)
-        words = explorer.still(train_size=96).words
-        assert words.endswith(f" Of the 5 measured seeds {below} have a lower validation loss.")
 
 
 @pytest.mark.parametrize(
     "source, size, done, expected",
     [
         ("full", 48_000, 0.5, "epoch 0.5 of 2."),
-        ("full", 48_000, 1.5, "epoch 1.5 of 2: training loss 0.3000, accuracy 90.00%; validation loss 0.3000, acc"),
+        ("full", 48_000, 1.5, "epoch 1.5 of 2: training loss 0.3000, accuracy 90.00%; validation {valid}."),
+        ("full", 48_000, 2, "Of the 5 measured seeds {below} have a lower validation loss."),
         ("full", 3000, 2, "this one was not."),
         ("sample", 48_000, 2, "this one was not."),
     ],
 )
 def test_only_finished_runs_on_all_of_full_mnist_are_placed_among_the_seeds(
-    explorer, curve, source, size, done, expected
+    explorer, ledger, source, size, done, expected
 ):
-    explorer.data, curve.done = SimpleNamespace(source=source, train=range(size)), done
-    explorer.live[POINT] = curve
-    words = explorer.still(train_size=96).words
-    assert expected in words and "lower validation loss" not in words
+    losses = rows_of(ledger, train_size=96).query("epoch == epochs")["valid_loss"].sort_values()
+    ends = [losses.min() - 1, *losses, losses.max() + 1]
+    explorer.data = SimpleNamespace(source=source, train=range(size))
+    for below in (0, 2, 5):
+        train, valid = Metrics(0.3, 0.9), Metrics((ends[below] + ends[below + 1]) / 2, 0.9)
+        settings = {"seed": 7, "train_size": 96}
+        explorer.live[POINT] = Curve(settings, [0, 1, 2], [train] * 3, [train, train, valid], done=done)
+        words = explorer.still(train_size=96).words
+        assert "Live, with seed 7, " in words and words.endswith(expected.format(below=below, valid=valid))
 
 
 @pytest.mark.parametrize(

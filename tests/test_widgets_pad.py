@@ -17,14 +17,7 @@ from ipycanvas import Canvas
 from panels import axes_titled, in_another_thread, moved, pixels_of, play, problem_of, state_of, words_of
 from PIL import Image, ImageDraw
 
-from mnist_helpers.labs.own_digits import (
-    STEPS,
-    draw_strokes,
-    drawn_digits,
-    load_drawings,
-    preprocess_digit,
-    preprocessing_stages,
-)
+from mnist_helpers.labs.own_digits import STEPS, draw_strokes, load_drawings, preprocess_digit, preprocessing_stages
 from mnist_helpers.widgets import pad as of_pad
 from mnist_helpers.widgets.pad import INVITATION, REDRAW_AFTER, SWITCHES, TITLES, drawing_pad, on_square
 
@@ -38,16 +31,6 @@ DOT = [(140.0, 140.0)]
 def drawing_of(pad):
     """What undo has to bring back: the example, the strokes and the photo; and what the reader sees of it."""
     return pad.controls["example"].value, copy.deepcopy(pad.strokes), pad.photo, pad.picture.value, pad.text.value
-
-
-def drawn(pad, *strokes):
-    """The pad after these strokes, point by point."""
-    for stroke in strokes:
-        pad.pen_goes_down(*stroke[0])
-        for point in stroke[1:]:
-            pad.pen_moves(*point)
-        pad.pen_goes_up(*stroke[-1])
-    return pad
 
 
 def happens(pad, event, x=None, y=None):
@@ -65,6 +48,13 @@ def reported(pad, stroke, kind="mouse", end="up"):
     for point in stroke[1:]:
         happens(pad, f"{kind}_move", *point)
     happens(pad, f"{kind}_{end}", *(stroke[-1] if kind == "mouse" else ()))
+
+
+def drawn(pad, *strokes):
+    """The pad after these strokes, point by point."""
+    for stroke in strokes:
+        reported(pad, stroke)
+    return pad
 
 
 def png_of(picture, mode="L", format="png"):
@@ -124,7 +114,7 @@ def reading_words(probabilities):
 def drawings_once():
     """The 40 preprocessed drawings are made once for each way, not once for each pad: that takes most of its time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(of_pad, "drawn_digits", functools.cache(drawn_digits))
+        patch.setattr(of_pad, "drawn_digits", functools.cache(of_pad.drawn_digits))
         yield
 
 
@@ -159,13 +149,10 @@ def test_an_empty_pad_is_white_paper_and_invites_to_draw(looked_at):
 
 def test_picture_and_words_follow_every_point(pad):
     seen = [state_of(pad)[-2:]]
-    pad.pen_goes_down(*SEVEN[0])
-    seen.append(state_of(pad)[-2:])
-    for point in SEVEN[1:]:
-        pad.pen_moves(*point)
+    for event, point in zip(("mouse_down", "mouse_move", "mouse_move"), SEVEN, strict=True):
+        happens(pad, event, *point)
         seen.append(state_of(pad)[-2:])
-    pictures, words = zip(*seen, strict=True)
-    assert len(set(pictures)) == len(set(words)) == 4
+    assert [len(set(each)) for each in zip(*seen, strict=True)] == [4, 4]
 
 
 @pytest.mark.parametrize("strokes", [[SEVEN], [ONE], [SEVEN, BAR]])
@@ -261,12 +248,12 @@ def test_undo_takes_back_one_action(pad, action, begin):
 @pytest.mark.parametrize("action", ["undo", "clear", "upload"])
 def test_what_happens_while_the_pen_is_down_ends_the_stroke(pad, action):
     """With a finger on the canvas another can press a button, and an upload takes a while to arrive."""
-    pad.pen_goes_down(*SEVEN[0])
-    pad.pen_moves(*SEVEN[1])
+    happens(pad, "mouse_down", *SEVEN[0])
+    happens(pad, "mouse_move", *SEVEN[1])
     {**ACTIONS, "undo": lambda pad: pad.undo()}[action](pad)
     before = drawing_of(pad)
-    pad.pen_moves(*SEVEN[2])
-    pad.pen_goes_up(*SEVEN[2])
+    happens(pad, "mouse_move", *SEVEN[2])
+    happens(pad, "mouse_up", *SEVEN[2])
     assert drawing_of(pad) == before
 
 
@@ -293,7 +280,6 @@ def certain_pad(network):
         ([], {"example": "8, small", "invert": False, "scale": False}),
         ([], {"example": "0, in the middle", "center": False}),
     ],
-    ids=str,
 )
 def test_the_quick_picture_is_that_of_the_still_and_shows_nothing_of_the_last_one(certain_pad, strokes, state):
     certain_pad.strokes = strokes
@@ -468,19 +454,13 @@ def test_the_page_shows_what_there_is_whatever_happens(pad, page):
 
 
 @pytest.mark.parametrize(
-    "shape, rows, columns",
-    [
-        ((100, 50), slice(0, 280), slice(70, 210)),
-        ((50, 100), slice(70, 210), slice(0, 280)),
-        ((280, 8), slice(0, 280), slice(136, 144)),
-    ],
+    "shape, place", [((100, 50), np.s_[:, 70:210]), ((50, 100), np.s_[70:210, :]), ((280, 8), np.s_[:, 136:144])]
 )
-def test_a_photo_stands_in_the_middle_of_the_square_with_white_around(shape, rows, columns):
-    square = on_square(np.full(shape, 0.2, dtype=np.float32)).copy()
-    assert square.shape == (280, 280, 3) and square.dtype == np.uint8
-    assert np.abs(square[rows, columns].astype(int) - 51).max() <= 1
-    square[rows, columns] = 255
-    assert (square == 255).all()
+def test_a_photo_stands_in_the_middle_of_the_square_with_white_around(shape, place):
+    square, expected = on_square(np.full(shape, 0.2, dtype=np.float32)), np.full((280, 280, 3), 255)
+    expected[place] = 51
+    assert square.dtype == np.uint8
+    np.testing.assert_allclose(square.astype(int), expected, atol=1)
 
 
 # ---------------------------------------------------------------- in an event loop
