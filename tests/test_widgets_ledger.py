@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import re
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -31,10 +30,6 @@ PARTS, QUANTITIES = ("train", "valid"), ("loss", "accuracy")
 def interval(values):
     """Mean and both ends of the 95 % interval, by scipy."""
     return np.mean(values), *stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=stats.sem(values))
-
-
-def texts_of(ax):
-    return [text.get_text() for text in ax.texts]
 
 
 # ---------------------------------------------------------------- guess
@@ -65,7 +60,7 @@ def test_before_the_guess_is_committed_nothing_depends_on_what_was_measured(pane
 def test_guess_seeds_mean_and_interval_are_drawn_and_before_it_is_committed_the_guess_only(panel):
     (ax,) = panel.still(guess=1.5).figure.axes
     assert [list(line.get_xdata()) for line in ax.lines] == [[0, 0], [1.5]]  # zero and the guess
-    assert len(ax.collections) == len(ax.containers) == 0 and texts_of(ax) == ["your guess"]
+    assert len(ax.collections) == len(ax.containers) == 0 and [text.get_text() for text in ax.texts] == ["your guess"]
     assert ax.get_xlim() == panel.still(guess=-3.0).figure.axes[0].get_xlim()
     (ax,) = panel.still(guess=1.5, committed=True).figure.axes
     mean, low, high = interval(MEASURED)
@@ -73,7 +68,7 @@ def test_guess_seeds_mean_and_interval_are_drawn_and_before_it_is_committed_the_
     assert [list(line.get_xdata()) for line in ax.lines[:4]] == shown
     (bar,) = ax.containers[0].lines[2]
     assert [x for x, _ in bar.get_segments()[0]] == pytest.approx([low, high])
-    assert texts_of(ax) == ["your guess", "measured, 5 seeds"]
+    assert [text.get_text() for text in ax.texts] == ["your guess", "measured, 5 seeds"]
 
 
 def test_stills_show_the_words_before_and_after_the_guess(panel):
@@ -93,12 +88,11 @@ def test_values_beyond_the_slider_are_within_the_picture(measured):
     for number in (-3.0, 3.0):
         still = panel.still(guess=number, committed=True)
         still._repr_png_()  # now all has found its place
-        figure = still.figure
-        (low, high), values = figure.axes[0].get_xlim(), [-3, 3, *measured, *interval(measured)]
-        assert low < min(values) and max(values) < high
-        for text in figure.axes[0].texts:
+        (ax,), values = still.figure.axes, [-3, 3, *measured, *interval(measured)]
+        assert ax.get_xlim()[0] < min(values) and max(values) < ax.get_xlim()[1]
+        for text in ax.texts:
             box = text.get_window_extent()
-            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, f"{text.get_text()} is cut off"
+            assert box.x0 >= 0 and box.x1 <= still.figure.bbox.x1, f"{text.get_text()} is cut off"
 
 
 def test_a_committed_guess_stands_whatever_comes_after_it(panel):
@@ -110,14 +104,13 @@ def test_a_committed_guess_stands_whatever_comes_after_it(panel):
     assert all_of(moved(panel, guess=0.3)) == told, "a slider that was still moving"
 
 
-def test_a_double_click_in_another_thread_leaves_the_guess_committed():
+def test_a_double_click_in_another_thread_leaves_the_guess_committed(panel):
     async def click():
-        panel = guess(QUESTION, MEASURED, -3, 3)
+        panel.loop = asyncio.get_running_loop()
         in_another_thread(lambda: [moved(panel, committed=value) for value in (True, False, True)])
         await asyncio.sleep(0.01)
-        return panel
 
-    panel = play(click())
+    play(click())
     assert panel.values["committed"] and all(control.disabled for control in panel.controls.values())
 
 
@@ -131,7 +124,6 @@ def test_a_double_click_in_another_thread_leaves_the_guess_committed():
         ({"step": 0}, "got a step of 0"),
         ({"step": -0.1}, "got a step of -0.1"),
         ({"step": 0.7}, "whole steps must lead from low, -3, to high, 3, got a step of 0.7"),
-        ({"step": 7}, "got a step of 7"),
         ({"step": np.nan}, "got a step of nan"),
     ],
 )
@@ -194,10 +186,8 @@ def rows_of(ledger, **point):
 
 def of_colour(ax, kind, colour):
     """The collections of this kind and colour."""
-    found = [
-        (each, each.get_edgecolor() if kind is LineCollection else each.get_facecolor()) for each in ax.collections
-    ]
-    return [each for each, colours in found if isinstance(each, kind) and np.allclose(colours[0][:3], to_rgb(colour))]
+    found = [each for each in ax.collections if isinstance(each, kind)]
+    return [each for each in found if np.allclose(each.get_edgecolor()[0][:3], to_rgb(colour))]
 
 
 def filled(ax, colour):
@@ -213,7 +203,6 @@ def filled(ax, colour):
     [
         ([{"dropout": 0.0}, {}, {"dropout": 0.5}, {"train_size": 500}], (0.2, 1e-4, 48_000)),
         ([{"train_size": 500}, {"train_size": 2000}, {"train_size": 2000, "dropout": 0.0}], (0.2, 1e-4, 2000)),
-        ([{"dropout": 0.0, "weight_decay": 0.0}, {"train_size": 500}], (0.2, 1e-4, 500)),
         ([{"dropout": 0.5, "weight_decay": 0.0}, {"dropout": 0.2, "weight_decay": 0.0}], (0.2, 0.0, 48_000)),
         ([{"dropout": 0.5, "weight_decay": 0.0, "train_size": 96}], (0.5, 0.0, 96)),
     ],
@@ -292,12 +281,12 @@ def test_a_run_that_ends_far_from_all_others_is_within_the_limits(sample):
     assert loss.get_ylim()[1] > 7.5 and accuracy.get_ylim()[0] < 0.11
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_a_point_with_one_seed_is_shown_without_an_interval(ledger, sample, everywhere):
     explorer = ledger_explorer(ledger[ledger["seed"] == 0] if everywhere else ledger, sample)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        still = explorer.still(weight_decay=0.0)
+    still = explorer.still(weight_decay=0.0)
+    still._repr_png_()
     loss = rows_of(ledger, weight_decay=0.0)["valid_loss"]
     assert f"measured with 1 seed, after 4 epochs: validation loss {loss.iloc[-1]:.3f}, " in still.words
     assert "one seed says nothing about the spread" in still.words
@@ -308,11 +297,10 @@ def test_a_point_with_one_seed_is_shown_without_an_interval(ledger, sample, ever
     assert [len(of_colour(ax, PolyCollection, colour)) for colour in (*map(COLORS.get, PARTS), "gray")] == [0, 0, 1]
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_point_that_was_not_measured_says_so(unmoved):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        still = unmoved.still(dropout=0.5, train_size=96)
-        still._repr_png_()
+    still = unmoved.still(dropout=0.5, train_size=96)
+    still._repr_png_()
     assert still.words == "Dropout 0.5, weight decay 0.0001, 96 training images, not measured: the button trains it."
     assert [ax.get_title() for ax in still.figure.axes] == ["Loss, not measured", "Accuracy, not measured"]
     assert all(len(ax.lines) == len(ax.collections) == 0 for ax in still.figure.axes)
