@@ -302,15 +302,12 @@ def test_the_path_of_a_digit_is_computed_once(network, sample, monkeypatch):
         return adversarial_steps(model, image, label, *args)
 
     monkeypatch.setattr(clinic, "adversarial_steps", counted)
+    assert "Digit 1 after 30 " in flip_explorer(network, of_classes(sample.test, 1)).still(steps=30).words
+    digits.clear()
     panel = flip_explorer(network, of_classes(sample.test, 1, 7))
     for values in ({"steps": 5}, {"digit": 7}, {"steps": 30}, {"digit": 1}, {"steps": 0}):
         moved(panel, **values)
     assert digits == [1, 7] and problem_of(panel) == ""
-
-
-def test_flips_of_a_single_class_work(network, sample):
-    panel = moved(flip_explorer(network, of_classes(sample.test, 1)), steps=30)
-    assert words_of(panel).startswith("Digit 1 after 30 steps") and problem_of(panel) == ""
 
 
 def test_without_an_image_that_is_read_rightly_no_answer_can_flip(network, sample):

@@ -141,10 +141,9 @@ def looked_at(network):
 
 
 def test_an_empty_pad_is_white_paper_and_invites_to_draw(looked_at):
-    assert words_of(looked_at) == INVITATION and problem_of(looked_at) == "" and looked_at.values["example"] == ""
-    assert looked_at.strokes == [] and looked_at.photo is None
-    assert looked_at.picture_now.shape == (280, 280) and looked_at.picture_now.dtype == np.float32
-    assert (looked_at.picture_now == 1).all()
+    assert words_of(looked_at) == INVITATION and problem_of(looked_at) == ""
+    assert drawing_of(looked_at)[:3] == ("", [], None)
+    assert looked_at.picture_now.dtype == np.float32 and np.array_equal(looked_at.picture_now, np.ones((280, 280)))
     assert shown_stages(looked_at.still()) == {} and bars_of(looked_at.still()) == [0] * 10
 
 
@@ -212,31 +211,30 @@ def test_the_words_count_the_example_drawings_that_are_read_rightly_with_these_s
 # ---------------------------------------------------------------- undo and clear
 
 
-@pytest.mark.parametrize("second", ACTIONS)
 @pytest.mark.parametrize("first", ACTIONS)
-def test_undo_never_loses_the_own_drawing(pad, first, second):
+def test_undo_never_loses_the_own_drawing(pad, first):
     """After any two actions it comes back, at the latest by the second undo; what comes after is the empty pad."""
-    before = drawing_of(drawn(pad, SEVEN))
-    ACTIONS[first](pad)
-    ACTIONS[second](pad)
-    pad.undo()
-    if drawing_of(pad) != before:
+    for second in ACTIONS:
+        before = drawing_of(drawn(pad, SEVEN))
+        ACTIONS[first](pad)
+        ACTIONS[second](pad)
         pad.undo()
-    assert drawing_of(pad) == before
-    pad.undo()
-    assert pad.strokes == [] and pad.photo is None
-    pad.undo()
-    assert words_of(pad) == INVITATION and problem_of(pad) == "", "nothing is left to undo"
+        if drawing_of(pad) != before:
+            pad.undo()
+        assert drawing_of(pad) == before, second
+        for _ in range(2):  # nothing is left for the last one
+            pad.undo()
+            assert drawing_of(pad)[:3] == ("", [], None) and words_of(pad) == INVITATION and problem_of(pad) == ""
 
 
-@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("begin", [lambda pad: drawn(pad, SEVEN, ONE), upload], ids=["strokes", "photo"])
-def test_undo_takes_back_one_action(pad, action, begin):
+def test_undo_takes_back_one_action(pad, begin):
     before = drawing_of(begin(pad))
-    ACTIONS[action](pad)
-    assert drawing_of(pad) != before
-    pad.undo()
-    assert drawing_of(pad) == before
+    for name, action in ACTIONS.items():
+        action(pad)
+        assert drawing_of(pad) != before, name
+        pad.undo()
+        assert drawing_of(pad) == before, name
 
 
 @pytest.mark.parametrize("action", ["undo", "clear", "upload"])
@@ -293,28 +291,17 @@ def test_the_quick_picture_is_that_of_the_still_and_shows_nothing_of_the_last_on
 
 
 @pytest.mark.parametrize("format, wrap", [("png", memoryview), ("jpeg", bytes)])
-@pytest.mark.parametrize("before", ["stroke", "example", "upload"])
-def test_a_good_photo_takes_the_place_of_what_was_there(pad, network, format, wrap, before):
-    ACTIONS[before](pad)
-    picture = draw_strokes([SEVEN, BAR])
-    upload(pad, png_of(picture, format=format), wrap=wrap)
-    assert pad.strokes == [] and pad.values["example"] == "" and problem_of(pad) == ""
-    assert pad.upload.value == (), "something of the file is left"
-    assert pad.picture_now is pad.photo.picture
-    assert np.abs(pad.photo.picture - picture).max() < (0.01 if format == "png" else 0.3)
+def test_a_good_photo_takes_the_place_of_what_was_there(pad, network, format, wrap):
+    for before in ("stroke", "example", "upload", "stroke"):
+        ACTIONS[before](pad)
+        assert before != "stroke" or (pad.photo is None and pad.strokes == [BAR]), "the photo is not drawn on"
+        picture = draw_strokes([SEVEN, BAR])
+        upload(pad, png_of(picture, format=format), wrap=wrap)
+        assert pad.strokes == [] and pad.values["example"] == "" and problem_of(pad) == ""
+        assert pad.upload.value == () and pad.picture_now is pad.photo.picture
+        assert np.abs(pad.photo.picture - picture).max() < (0.01 if format == "png" else 0.3)
     assert words_of(pad).startswith(reading_words(probabilities_of(network, pad.photo.picture)))
     assert np.array_equal(shown_stages(pad.still())["picture"], pad.photo.picture)
-
-
-def test_the_same_file_can_be_uploaded_again_and_drawing_on_it_begins_a_new_drawing(pad):
-    for _ in range(2):
-        assert upload(pad).photo is not None and pad.strokes == []
-        assert drawn(pad, BAR).photo is None and pad.strokes == [BAR]
-
-
-def test_a_photo_without_a_digit_is_shown_with_the_reason(pad):
-    words = words_of(upload(pad, png_of(np.ones((100, 60)))))
-    assert words.startswith("No answer: there is no ink") and pad.photo is not None and problem_of(pad) == ""
 
 
 def test_the_photos_note_is_in_the_words_as_long_as_it_is_shown(pad):
@@ -322,7 +309,7 @@ def test_the_photos_note_is_in_the_words_as_long_as_it_is_shown(pad):
     for strokes, beginning in (([SEVEN], "The network reads"), ([DOT], "No answer: ")):
         ink = 1 - draw_strokes(strokes, 40)
         upload(pad, png_of(np.dstack([0 * ink, ink]), "LA"))
-        assert pad.photo.note == note and note in words_of(pad) and note in pad.still().words
+        assert pad.photo.note == note and note in words_of(pad) and problem_of(pad) == ""
         assert words_of(pad).startswith(beginning)
     assert note not in words_of(moved(pad, example="3, wide"))
     assert note in words_of(moved(pad, example=""))
@@ -441,9 +428,7 @@ def test_the_page_shows_what_there_is_whatever_happens(pad, page):
     assert pad.examples == DRAWINGS == load_drawings()
 
 
-@pytest.mark.parametrize(
-    "shape, place", [((100, 50), np.s_[:, 70:210]), ((50, 100), np.s_[70:210, :]), ((280, 8), np.s_[:, 136:144])]
-)
+@pytest.mark.parametrize("shape, place", [((100, 50), np.s_[:, 70:210]), ((50, 100), np.s_[70:210, :])])
 def test_a_photo_stands_in_the_middle_of_the_square_with_white_around(shape, place):
     square, expected = on_square(np.full(shape, 0.2, dtype=np.float32)), np.full((280, 280, 3), 255)
     expected[place] = 51
