@@ -11,9 +11,9 @@ import re
 from functools import lru_cache
 from statistics import fmean, stdev
 
-from lessons import NUMBER, numbers
 from scipy.stats import binom, t
 
+from lessons import NUMBER, numbers
 from mnist_helpers.labs.ledger import load_ledger, select
 
 

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from claims import CLAIMS
 from lessons import PATHS, markdown_cells, read
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from panels import equal_weights
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -24,6 +23,7 @@ from mnist_helpers.labs.clinic import (
     input_gradient,
     mc_dropout,
 )
+from panels import equal_weights
 
 # ---------------------------------------------------------------- networks that differ by their seed only
 

@@ -14,13 +14,13 @@ import time
 import numpy as np
 import pytest
 import torch
-from panels import EMPTY, random_states
 from torch.utils.data import TensorDataset
 from torchvision import datasets
 
 from mnist_helpers import data
 from mnist_helpers.data import load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
 from mnist_helpers.training import set_seed
+from panels import EMPTY, random_states
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = data.MD5
 

@@ -5,10 +5,10 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
-from small_ledger import made_run
 
 from mnist_helpers.labs.ledger import COLUMNS, SETTINGS, gather, load_ledger, read_table, write_table
 from mnist_helpers.labs.sweep import grid
+from small_ledger import made_run
 
 PLAIN_OR_PACKED = pytest.mark.parametrize("name", ["run.csv", "ledger.csv.gz"])
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from small_ledger import made_ledger, made_run
 
 from mnist_helpers.labs.ledger import RECIPE, last_epochs, mean_interval, paired_differences, select
+from small_ledger import made_ledger, made_run
 
 NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
 

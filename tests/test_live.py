@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from panels import equal_weights, random_states
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import runs
@@ -14,6 +13,7 @@ from mnist_helpers.labs.sweep.work import train_setting
 from mnist_helpers.live import train_live
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.training import evaluate, flushes_denormals, set_seed
+from panels import equal_weights, random_states
 
 SETTINGS = {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 300, "seed": 0, "epochs": 1}
 

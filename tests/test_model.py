@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from panels import random_states
 from torch import nn
 
 from mnist_helpers import MNISTNet, count_parameters, layer_table
+from panels import random_states
 
 
 def test_the_network_is_that_of_the_recipe(model, batch):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from IPython.core.formatters import DisplayFormatter
 from ipywidgets import Dropdown, IntSlider, ToggleButton
+
+from mnist_helpers.widgets.panel import LivePanel, LivePicture, Panel
 from panels import (
     at_each_step,
     end_of,
@@ -20,8 +22,6 @@ from panels import (
     state_of,
     words_of,
 )
-
-from mnist_helpers.widgets.panel import LivePanel, LivePicture, Panel
 
 
 def draw_number(figure, number, colour, bold):

@@ -13,6 +13,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.utils.data import TensorDataset
+
+from mnist_helpers import training, widgets
+from mnist_helpers.labs.own_digits import load_drawings
+from mnist_helpers.live import train_live
+from mnist_helpers.training import History, flushes_denormals
+from mnist_helpers.widgets import clinic
+from mnist_helpers.widgets import panel as framework
+from mnist_helpers.widgets.clinic import change_explorer, doubt_meter, flip_explorer, repair_lab
+from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+from mnist_helpers.widgets.ledger import guess, ledger_explorer
+from mnist_helpers.widgets.network import curve_reader, dropout_microscope
+from mnist_helpers.widgets.pad import drawing_pad
+from mnist_helpers.widgets.training import training_lab
 from panels import (
     EMPTY,
     choices,
@@ -28,20 +42,6 @@ from panels import (
     words_of,
 )
 from small_ledger import made_ledger
-from torch.utils.data import TensorDataset
-
-from mnist_helpers import training, widgets
-from mnist_helpers.labs.own_digits import load_drawings
-from mnist_helpers.live import train_live
-from mnist_helpers.training import History, flushes_denormals
-from mnist_helpers.widgets import clinic
-from mnist_helpers.widgets import panel as framework
-from mnist_helpers.widgets.clinic import change_explorer, doubt_meter, flip_explorer, repair_lab
-from mnist_helpers.widgets.images import digit_browser, prediction_explorer
-from mnist_helpers.widgets.ledger import guess, ledger_explorer
-from mnist_helpers.widgets.network import curve_reader, dropout_microscope
-from mnist_helpers.widgets.pad import drawing_pad
-from mnist_helpers.widgets.training import training_lab
 
 # Each is made at values from which every move can be seen.
 MAKERS = {

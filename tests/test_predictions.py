@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from panels import EMPTY
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from mnist_helpers.predictions import Predictions, calibration_table, expected_calibration_error, predict
+from panels import EMPTY
 
 
 def said(confidences, correct):

@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lessons import stored_numbers
-from panels import equal_weights
 from scipy.stats import t
 
+from lessons import stored_numbers
 from mnist_helpers import runs, training
 from mnist_helpers.data import make_loader
 from mnist_helpers.labs.ledger import last_epochs, load_ledger, select
 from mnist_helpers.predictions import predict
 from mnist_helpers.runs import SHIPPED, load_or_train, load_run, read_run, save_run, train_run
 from mnist_helpers.training import device_of, evaluate
+from panels import equal_weights
 
 
 @pytest.fixture

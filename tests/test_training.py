@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from panels import equal_weights, random_states
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
@@ -20,6 +19,7 @@ from mnist_helpers.data import make_loader
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import predict
 from mnist_helpers.training import DivergedError, History, Metrics, evaluate, fit, make_optimizer, set_seed, train_step
+from panels import equal_weights, random_states
 
 
 def sgd(model, lr=0.1):

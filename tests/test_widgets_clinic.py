@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from panels import axes_titled, moved, of_classes, play, problem_of, random_states, words_of
 from torch.utils.data import TensorDataset
 
 from mnist_helpers.data import make_loader
@@ -18,6 +17,7 @@ from mnist_helpers.predictions import predict
 from mnist_helpers.training import evaluate, train_step
 from mnist_helpers.widgets import clinic
 from mnist_helpers.widgets.clinic import RepairLab, change_explorer, doubt_meter, flip_explorer, repair_lab
+from panels import axes_titled, moved, of_classes, play, problem_of, random_states, words_of
 
 
 @pytest.fixture(scope="module")

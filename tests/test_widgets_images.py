@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.text import Text
-from panels import axes_titled, choices, moved, of_classes, words_of
 from torch.utils.data import TensorDataset
 
 from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+from panels import axes_titled, choices, moved, of_classes, words_of
 
 # ---------------------------------------------------------------- digit_browser
 

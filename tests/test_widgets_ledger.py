@@ -10,9 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
-from panels import choices, in_another_thread, moved, play, problem_of, words_of
 from scipy import stats
-from small_ledger import made_ledger
 
 from mnist_helpers.labs.ledger import RECIPE
 from mnist_helpers.labs.sweep.grid import Setting
@@ -23,6 +21,8 @@ from mnist_helpers.training import Metrics
 from mnist_helpers.widgets import ledger as of_ledger
 from mnist_helpers.widgets import panel as framework
 from mnist_helpers.widgets.ledger import guess, ledger_explorer
+from panels import choices, in_another_thread, moved, play, problem_of, words_of
+from small_ledger import made_ledger
 
 PARTS, QUANTITIES = ("train", "valid"), ("loss", "accuracy")
 

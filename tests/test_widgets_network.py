@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from ipywidgets import Button, Play
-from panels import axes_titled, choices, equal_weights, moved, of_classes, state_of, words_of
 
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.widgets.network import curve_reader, dropout_draws, dropout_microscope
+from panels import axes_titled, choices, equal_weights, moved, of_classes, state_of, words_of
 
 
 @pytest.fixture

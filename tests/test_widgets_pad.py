@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 from ipycanvas import Canvas
-from panels import axes_titled, in_another_thread, moved, pixels_of, play, problem_of, state_of, words_of
 from PIL import Image, ImageDraw
 
 from mnist_helpers.labs.own_digits import STEPS, draw_strokes, load_drawings, preprocess_digit, preprocessing_stages
 from mnist_helpers.widgets import pad as of_pad
 from mnist_helpers.widgets.pad import INVITATION, REDRAW_AFTER, SWITCHES, TITLES, drawing_pad, on_square
+from panels import axes_titled, in_another_thread, moved, pixels_of, play, problem_of, state_of, words_of
 
 DRAWINGS = load_drawings()
 SEVEN = [(80.0, 80.0), (200.0, 80.0), (120.0, 220.0)]

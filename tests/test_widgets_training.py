@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
-from panels import at_each_step, choices, end_of, equal_weights, moved, pixels_of, places_of, play, problem_of, words_of
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import widgets
@@ -18,6 +17,7 @@ from mnist_helpers.plots import COLORS
 from mnist_helpers.training import Metrics, evaluate
 from mnist_helpers.widgets.panel import LivePicture
 from mnist_helpers.widgets.training import TrainingLab, draw_runs, fill_lines, training_lab
+from panels import at_each_step, choices, end_of, equal_weights, moved, pixels_of, places_of, play, problem_of, words_of
 
 
 @pytest.fixture(scope="module", autouse=True)
