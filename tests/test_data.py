@@ -295,7 +295,7 @@ def test_servers_are_asked_side_by_side_in_order_and_no_hanging_one_takes_long(s
     server.troubles["/ssh"] = "no HTTP"
     good = [server.url + "b", server.url + "a"]
     with within(seconds=2.5):
-        assert data.answering([*dead_urls * 2, "http://mnist.invalid/", server.url + "ssh", *good]) == good
+        assert data.answering([*dead_urls, *["http://mnist.invalid/"] * 2, server.url + "ssh", *good]) == good
     assert failures == []
 
 
@@ -409,13 +409,11 @@ def test_make_dataset_refuses_wrong_images_and_labels_in_short_with_what_they_ar
     assert len(str(caught.value)) < 300
 
 
-def numbered(size):
-    """A dataset whose examples are their own numbers, twice."""
-    return TensorDataset(torch.arange(size), torch.arange(size))
+NUMBERS = TensorDataset(torch.arange(1000), torch.arange(1000))
 
 
 def test_the_split_takes_a_fifth_from_the_whole_file_and_loses_nothing():
-    train, valid = split_train_valid(numbered(1000))
+    train, valid = split_train_valid(NUMBERS)
     numbers = valid.tensors[0]
     assert (len(train), len(valid)) == (800, 200)
     assert torch.cat([train.tensors[0], numbers]).sort().values.tolist() == list(range(1000))
@@ -424,14 +422,14 @@ def test_the_split_takes_a_fifth_from_the_whole_file_and_loses_nothing():
 
 
 def test_the_split_depends_on_its_seed_only_draws_no_global_random_numbers_and_leaves_no_side_empty():
-    first, second, third = (split_train_valid(numbered(100), seed=seed)[1].tensors[0] for seed in (1, 1, 2))
+    first, second, third = (split_train_valid(NUMBERS, seed=seed)[1].tensors[0] for seed in (1, 1, 2))
     torch.manual_seed(1)
     before = random_states()
-    assert torch.equal(split_train_valid(numbered(100), seed=1)[1].tensors[0], first) and random_states() == before
+    assert torch.equal(split_train_valid(NUMBERS, seed=1)[1].tensors[0], first) and random_states() == before
     assert torch.equal(first, second) and not torch.equal(first, third)
-    for share in (0, 1, -0.1, 1.5, 0.001):
-        with pytest.raises(ValueError, match=f"must leave images on both sides, got {share} of 100"):
-            split_train_valid(numbered(100), valid_share=share)
+    for share in (0, 1, -0.1, 1.5, 0.0001):
+        with pytest.raises(ValueError, match=f"must leave images on both sides, got {share} of 1000"):
+            split_train_valid(NUMBERS, valid_share=share)
 
 
 PLAIN = [(torch.full((1, 28, 28), number / 10), number) for number in range(10)]
@@ -440,7 +438,6 @@ BOTH = pytest.mark.parametrize("dataset", [PLAIN, TENSORS], ids=["plain", "tenso
 
 
 def labels_of(loader):
-    """The labels of each batch of one pass."""
     return [labels.tolist() for _, labels in loader]
 
 

@@ -52,7 +52,6 @@ def texts_of(texts):
 
 
 def names_of(ax):
-    """What stands at the two axes."""
     return ax.get_xlabel(), ax.get_ylabel()
 
 
@@ -172,17 +171,13 @@ def test_only_wrong_predictions_have_a_cross_bold_letters_another_colour_and_a_w
     with plt.style.context(STYLE):
         axes = plot_predictions(three)
     assert_shows(axes, three.images)
+    assert axes.shape == (1, 5) and plot_predictions(three, columns=2).shape == (2, 2)
     assert titles_of(axes) == ["T: 7  P: 7", "✗ T: 5  P: 3", "T: 1  P: 1", "", ""]
     assert [ax.title.get_fontweight() == "bold" for ax in axes.flat] == [False, True, False, False, False]
     assert [ax.title.get_color() == WRONG for ax in axes.flat] == [False, True, False, False, False]
     framed = [ax.axison and all(spine.get_visible() for spine in ax.spines.values()) for ax in axes.flat]
     assert framed == [False, True, False, False, False]
     assert len(axes[0, 1].get_xticks()) == len(axes[0, 1].get_yticks()) == 0
-
-
-def test_predictions_fill_rows_of_five_or_of_as_many_columns_as_asked_for(predictions):
-    assert plot_predictions(predictions[:7]).shape == (2, 5)
-    assert plot_predictions(predictions[:7], columns=3).shape == (3, 3)
 
 
 def test_the_bars_are_the_probabilities_and_an_arrow_points_at_that_of_the_true_class():
