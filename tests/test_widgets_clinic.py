@@ -145,7 +145,7 @@ SETS = ["validation", "validation, shifted by up to 4", "example drawings, not c
 def lab(small, monkeypatch):
     """A lab whose runs take 2 epochs, and which has not trained yet."""
     monkeypatch.setattr(RepairLab, "EPOCHS", 2)
-    return repair_lab(small.with_train_size(96))
+    return repair_lab(small)
 
 
 def test_a_repair_has_a_point_an_epoch_for_each_set_and_the_words_follow(small):
@@ -200,6 +200,7 @@ def test_runs_of_several_shifts_are_kept_and_drawn(lab):
     assert words_of(lab) == "Not trained yet with shifts up to 4 pixels: press Train." and lab.still()._repr_png_()
     for shift in (5, 0):
         play(lab.train(shift=shift))
+    lab.runs[5]["validation"][:] = [0.9, 0.4]  # not the best epoch counts but the last
     runs = copy.deepcopy(lab.runs)
     assert sorted(runs) == [0, 5]
     over_epochs, over_shifts = moved(lab, shift=5).still().figure.axes

@@ -86,13 +86,13 @@ def test_stills_show_the_words_before_and_after_the_guess(panel):
 def test_values_beyond_the_slider_are_within_the_picture(measured):
     panel = guess(QUESTION, measured, -3, 3)
     for number in (-3.0, 3.0):
-        still = panel.still(guess=number, committed=True)
-        still._repr_png_()  # now all has found its place
-        (ax,), values = still.figure.axes, [-3, 3, *measured, *interval(measured)]
+        figure, _ = panel.render(panel.places, guess=number, committed=True)
+        framework.to_png(figure)  # now all has found its place
+        (ax,), values = figure.axes, [-3, 3, *measured, *interval(measured)]
         assert ax.get_xlim()[0] < min(values) and max(values) < ax.get_xlim()[1]
         for text in ax.texts:
             box = text.get_window_extent()
-            assert box.x0 >= 0 and box.x1 <= still.figure.bbox.x1, f"{text.get_text()} is cut off"
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, f"{text.get_text()} is cut off"
 
 
 def test_a_committed_guess_stands_whatever_comes_after_it(panel):
@@ -433,15 +433,18 @@ def test_the_picture_grows_while_the_network_trains(explorer, at_each_step):
     [lambda explorer: explorer.stop_button.click(), lambda explorer: moved(explorer, dropout=0.0)],
     ids=["stop", "move"],
 )
-def test_stop_or_a_moved_slider_ends_the_run_and_keeps_its_curve(explorer, at_each_step, end):
+def test_stop_or_a_moved_slider_ends_the_run_and_keeps_its_curve(explorer, at_each_step, end, monkeypatch):
     async def begin_and_end():
         moved(explorer, train_size=96).start_button.click()
         await under_way(explorer)
-        can_stop = not explorer.stop_button.disabled
+        shown, can_stop = explorer.live[POINT].done, not explorer.stop_button.disabled
+        while explorer.live[POINT].done == shown:
+            await asyncio.sleep(0)
         end(explorer)
         await asyncio.sleep(0.05)
         return can_stop, explorer.running, explorer.stop_button.disabled
 
+    monkeypatch.setattr(of_ledger, "time", SimpleNamespace(perf_counter=lambda: 1))  # only the first step is drawn
     assert play(begin_and_end()) == (True, False, True)
     assert list(explorer.live) == [POINT] and 0 < explorer.live[POINT].done < 2
     assert ("Live" in words_of(explorer)) == (explorer.values["dropout"] == 0.2)

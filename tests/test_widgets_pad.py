@@ -240,13 +240,13 @@ def test_undo_takes_back_one_action(pad, begin):
 @pytest.mark.parametrize("action", ["undo", "clear", "upload"])
 def test_what_happens_while_the_pen_is_down_ends_the_stroke(pad, action):
     """With a finger on the canvas another can press a button, and an upload takes a while to arrive."""
-    happens(pad, "mouse_down", *SEVEN[0])
+    happens(drawn(pad, ONE), "mouse_down", *SEVEN[0])
     happens(pad, "mouse_move", *SEVEN[1])
     {**ACTIONS, "undo": lambda pad: pad.undo()}[action](pad)
     before = drawing_of(pad)
     happens(pad, "mouse_move", *SEVEN[2])
     happens(pad, "mouse_up", *SEVEN[2])
-    assert drawing_of(pad) == before
+    assert drawing_of(pad) == before and problem_of(pad) == ""
 
 
 # ---------------------------------------------------------------- the quick picture
