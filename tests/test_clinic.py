@@ -150,7 +150,7 @@ def test_dropout_is_all_that_is_on(batch):
     [
         lambda model, images, labels: mc_dropout(model, images, passes=2),
         input_gradient,
-        lambda model, images, labels: adversarial_steps(model, images[0], labels[0], steps=2),
+        lambda model, images, labels: adversarial_steps(model, images, labels, steps=2),
     ],
     ids=["mc_dropout", "input_gradient", "adversarial_steps"],
 )
@@ -313,27 +313,25 @@ def right_ones(trained, sample):
 
 @pytest.mark.parametrize("steps, size", [(0, 0.1), (1, 0.1), (5, 0.03), (20, 0.01)])
 def test_the_first_is_the_image_and_no_step_is_larger_than_its_size(trained, right_ones, steps, size):
-    for image, label in zip(*right_ones):
-        images = adversarial_steps(trained.model, image, label, steps, size)
-        assert images.shape == (steps + 1, 1, 28, 28) and images.dtype == torch.float32
-        assert torch.equal(images[0], image) and not images.requires_grad
-        assert images.min() >= 0 and images.max() <= 1
-        assert images.diff(dim=0).abs().flatten(1).amax(dim=1).tolist() == pytest.approx([size] * steps, abs=1e-6)
+    images, labels = right_ones
+    path = adversarial_steps(trained.model, images, labels, steps, size)
+    assert path.shape == (steps + 1, 10, 1, 28, 28) and path.dtype == torch.float32
+    assert torch.equal(path[0], images) and not path.requires_grad
+    assert path.min() >= 0 and path.max() <= 1
+    torch.testing.assert_close(path.diff(dim=0).abs().flatten(2).amax(dim=2), torch.full((steps, 10), size))
 
 
 def test_the_loss_grows_along_the_steps_and_most_are_taken_for_another_digit_in_the_end(trained, right_ones):
-    ends = []
-    for image, label in zip(*right_ones):
-        images = adversarial_steps(trained.model, image, label)
-        predictions = mh.predict(trained.model, TensorDataset(images, label.repeat(len(images))))
-        losses = F.cross_entropy(predictions.logits, predictions.labels, reduction="none")
-        assert (losses.diff() > 0).all()
-        ends.append(bool(predictions.correct[-1]))
-    assert np.mean(ends) < 0.5
+    images, labels = right_ones
+    steps = [
+        mh.predict(trained.model, TensorDataset(each, labels))
+        for each in adversarial_steps(trained.model, images, labels)
+    ]
+    losses = torch.stack([F.cross_entropy(step.logits, step.labels, reduction="none") for step in steps])
+    assert (losses.diff(dim=0) > 0).all() and steps[-1].accuracy < 0.5
 
 
 def test_a_step_moves_each_pixel_up_or_down_as_its_gradient_says(model, batch):
-    image, label = 0.3 + 0.4 * batch[0][0], batch[1][0]
-    moved = adversarial_steps(model, image, label, steps=1, size=0.02)[1] - image
-    gradient = input_gradient(model, image[None], label[None])[0]
-    torch.testing.assert_close(moved, 0.02 * gradient.sign(), atol=1e-6, rtol=0)
+    images, labels = 0.3 + 0.4 * batch[0], batch[1]
+    moved = adversarial_steps(model, images, labels, steps=1, size=0.02)[1] - images
+    torch.testing.assert_close(moved, 0.02 * input_gradient(model, images, labels).sign(), atol=1e-6, rtol=0)

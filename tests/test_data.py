@@ -160,9 +160,11 @@ TROUBLES |= dict.fromkeys(["not found", "no HTTP", "cut", "half", "stall", "rese
 def answer(request, content, trouble):
     """Send the content, or what goes wrong in that way of TROUBLES."""
     if trouble == "no HTTP":
-        return request.wfile.write(b"SSH-2.0\r\n")
+        request.wfile.write(b"SSH-2.0\r\n")
+        return
     if trouble == "not found" or not content:
-        return request.send_error(404)
+        request.send_error(404)
+        return
     content = TROUBLES.get(trouble) or (content[:-5] if trouble == "cut" else content)
     request.send_response(200)
     headers = {"Transfer-Encoding": "chunked"} if trouble == "chunk" else {"Content-Length": str(len(content))}

@@ -58,9 +58,9 @@ def test_nothing_of_a_run_is_to_be_seen_outside_between_its_steps(small, monkeyp
 
 
 def test_what_happens_between_the_steps_changes_nothing(small):
-    both, torch_state = [], torch.get_rng_state()
-    for both in zip(steps(small, seed=1), steps(small, seed=2)):
-        torch.rand(7)
+    torch_state = torch.get_rng_state()
+    together = zip(steps(small, seed=1), steps(small, seed=2))
+    both = [(torch.rand(7), pair) for pair in together][-1][1]
     torch.set_rng_state(torch_state)
     first, second = [train(small, seed=seed) for seed in (1, 2)]
     assert equal_weights(both[0].model, first.model) and equal_weights(both[1].model, second.model)

@@ -457,7 +457,7 @@ def cluster(tmp_path):
     with contextlib.ExitStack() as stack:
 
         def start(*arguments):
-            log = stack.enter_context(open(tmp_path / f"{arguments[-1]}.log", "wb"))
+            log = stack.enter_context((tmp_path / f"{arguments[-1]}.log").open("wb"))
             arguments = [sys.executable, "-m", *arguments, *common]
             process = stack.enter_context(subprocess.Popen(arguments, cwd=ROOT, stdout=log, stderr=log))
             stack.callback(process.kill)

@@ -279,7 +279,7 @@ def test_words_and_pictures_show_image_change_and_answer(network, sample, firsts
     panel, titles = flip_explorer(network, sample.test, size), set()
     assert list(panel.controls["digit"].options) == sorted(firsts) and len(firsts) >= 5
     for digit, image in firsts.items():
-        path = adversarial_steps(network, image, torch.tensor(digit), 30, size)
+        path = adversarial_steps(network, image[None], torch.tensor([digit]), 30, size)[:, 0]
         probabilities, still = probabilities_of(network, path), panel.still(digit=digit, steps=steps)
         assert still.words == flip_words(probabilities, digit, steps, size)
         *shown, bars = still.figure.axes

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from scipy import stats
+from torch import nn
 
 from mnist_helpers.labs.ledger import RECIPE
 from mnist_helpers.labs.sweep.grid import Setting
@@ -394,7 +395,7 @@ def test_only_finished_runs_on_all_of_full_mnist_are_placed_among_the_seeds(
     for below in (0, 2, 5):
         train, valid = Metrics(0.3, 0.9), Metrics((ends[below] + ends[below + 1]) / 2, 0.9)
         settings = {"seed": 7, "train_size": 96}
-        explorer.live[POINT] = Curve(settings, [0, 1, 2], [train] * 3, [train, train, valid], done=done)
+        explorer.live[POINT] = Curve(nn.Module(), settings, [0, 1, 2], [train] * 3, [train, train, valid], done=done)
         words = explorer.still(train_size=96).words
         assert "Live, with seed 7, " in words and words.endswith(expected.format(below=below, valid=valid))
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from torch import nn
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import widgets
@@ -47,7 +48,7 @@ def curve():
     settings = {"dropout": 0.2, "weight_decay": 0.0, "train_size": 300, "seed": 0}
     metrics = [Metrics(2 * 0.7**epoch, 1 - 0.5 * 0.7**epoch) for epoch in range(11)]
     worse = [Metrics(each.loss + 0.2, each.accuracy - 0.05) for each in metrics]
-    return Curve(settings, list(range(11)), metrics, worse)
+    return Curve(nn.Module(), settings, list(range(11)), metrics, worse)
 
 
 async def under_way(lab, words="under way"):
@@ -223,7 +224,7 @@ def test_the_live_picture_is_the_one_of_the_finished_run_but_for_the_runs_number
 
     lab.runs = [curve]
     lab.show()
-    live = LivePicture(lab.size, lambda figure: draw_runs(figure, [], Curve({})))
+    live = LivePicture(lab.size, lambda figure: draw_runs(figure, [], Curve(nn.Module(), {})))
     empty = live.png()
     fill_lines(live.artists, curve)
     assert (pixels_of(live.png()) == pixels_of(lab.picture.value)).all(axis=2).mean() > 0.99

@@ -8,7 +8,7 @@ import pytest
 
 pytest.register_assert_rewrite("every_lesson", "lab_pages")
 
-from lab_pages import Lesson, Server, until
+from lab_pages import Lesson, Server, until  # noqa: E402
 
 CHROMIUM = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 

@@ -56,7 +56,7 @@ class Server:
         news.write_text('{"fetchNews": "false", "checkForUpdates": false}')
         (folder / "home").mkdir()
         environment = os.environ | ALONE | {name: str(folder / place) for name, place in PLACES.items()}
-        with open(folder / "server.log", "w") as log:
+        with (folder / "server.log").open("w") as log:
             command = [sys.executable, "-m", "jupyterlab", *settings.split()]
             self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment)
 
