@@ -65,8 +65,7 @@ def test_guess_seeds_mean_and_interval_are_drawn_and_before_it_is_committed_the_
     assert ax.get_xlim() == panel.still(guess=-3.0).figure.axes[0].get_xlim()
     (ax,) = panel.still(guess=1.5, committed=True).figure.axes
     mean, low, high = interval(MEASURED)
-    shown = [[0, 0], [1.5], list(MEASURED), pytest.approx([mean])]
-    assert [list(line.get_xdata()) for line in ax.lines[:4]] == shown
+    assert [list(line.get_xdata()) for line in ax.lines[:4]] == [[0, 0], [1.5], [*MEASURED], pytest.approx([mean])]
     (bar,) = ax.containers[0].lines[2]
     assert [x for x, _ in bar.get_segments()[0]] == pytest.approx([low, high])
     assert [text.get_text() for text in ax.texts] == ["your guess", "measured, 5 seeds"]
@@ -429,11 +428,7 @@ def test_the_picture_grows_while_the_network_trains(explorer, at_each_step):
     assert epochs == sorted(epochs) and len(set(epochs)) >= 5 and epochs[-1] == 2.0
 
 
-@pytest.mark.parametrize(
-    "end",
-    [lambda explorer: explorer.stop_button.click(), lambda explorer: moved(explorer, dropout=0.0)],
-    ids=["stop", "move"],
-)
+@pytest.mark.parametrize("end", [lambda each: each.stop_button.click(), lambda each: moved(each, dropout=0.0)])
 def test_stop_or_a_moved_slider_ends_the_run_and_keeps_its_curve(explorer, at_each_step, end, monkeypatch):
     async def begin_and_end():
         moved(explorer, train_size=96).start_button.click()
