@@ -13,7 +13,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
@@ -109,33 +108,26 @@ def test_a_setting_without_changes_is_the_recipe():
 # ---------------------------------------------------------------- same seed, same split, weights and batches
 
 
-class Received(NamedTuple):
-    """What a run trained on: its first weights, the labels of all its steps and of its validation images."""
-
-    weights: list
-    batches: list
-    valid: list
-
-
 def received(data, **changes):
-    """Train a short run with the recipe but for `changes`, and note what the training received."""
-    noted = Received([], [], [])
+    """Train a short run with the recipe but for `changes`; what the training received: its first weights, the labels
+    of its validation images and of all its steps."""
+    weights, valid, batches = [], [], []
     fit, train_step = runs.fit, training.train_step
 
     def fit_spy(model, optimizer, train_loader, valid_loader, **options):
-        noted.weights.extend(parameter.tolist() for parameter in model.parameters())
-        noted.valid.extend(valid_loader.dataset.tensors[1].tolist())
+        weights.extend(parameter.tolist() for parameter in model.parameters())
+        valid.extend(valid_loader.dataset.tensors[1].tolist())
         return fit(model, optimizer, train_loader, valid_loader, **options)
 
     def step_spy(model, images, labels, optimizer):
-        noted.batches.append(labels.tolist())
+        batches.append(labels.tolist())
         return train_step(model, images, labels, optimizer)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "fit", fit_spy)
         patch.setattr(training, "train_step", step_spy)
         train_setting(Setting(**({"train_size": 200, "epochs": 2, "seed": 1} | changes)), data)
-    return noted
+    return weights, valid, batches
 
 
 @pytest.fixture(scope="module")
@@ -146,28 +138,22 @@ def recipe(sample):
 @pytest.mark.parametrize(
     "change",
     [
-        {"dropout": 0.0},
-        {"dropout": 0.7},
-        {"weight_decay": 0.0},
-        {"optimizer": "AdamW"},
-        {"pixels": "standardized"},
-        {"train_size": 300},
+        *({"dropout": 0.0}, {"dropout": 0.7}, {"weight_decay": 0.0}, {"optimizer": "AdamW"}),
+        *({"pixels": "standardized"}, {"train_size": 300}),
     ],
     ids=str,
 )
 def test_runs_of_one_seed_differ_in_nothing_but_the_setting(sample, recipe, change):
-    other = received(sample, **change)
-    assert (other.weights, other.valid) == (recipe.weights, recipe.valid)
-    assert (other.batches == recipe.batches) == ("train_size" not in change)
+    *first, batches = received(sample, **change)
+    assert first == list(recipe[:2]) and (batches == recipe[2]) == ("train_size" not in change)
 
 
 def test_runs_of_two_seeds_differ_in_split_weights_and_batches(sample, recipe, monkeypatch):
     other = received(sample, seed=0)
     assert all(one != two for one, two in zip(recipe, other))
-    assert other.valid == sample.valid.tensors[1].tolist(), "seed 0 has the split of the lessons"
+    assert other[1] == sample.valid.tensors[1].tolist(), "seed 0 has the split of the lessons"
     monkeypatch.setattr(type(sample), "with_split", lambda data, seed: data)
-    one, two = (received(sample, seed=seed) for seed in (1, 2))
-    assert one.batches != two.batches, "also on the same images"
+    assert received(sample, seed=1)[2] != received(sample, seed=2)[2], "other batches also of the same images"
 
 
 # ---------------------------------------------------------------- one run
@@ -252,20 +238,17 @@ def test_a_sweep_writes_one_file_a_run_and_shows_how_far_it_is(folder, sample, c
     assert "  0.0 %" in output.err and "100.0 %" in output.err and "so far, about 00:00 left" in output.err
 
 
-def test_a_sweep_trains_what_is_missing_and_nothing_else(folder, trained):
+def test_a_sweep_trains_what_is_missing_and_what_nobody_else_finishes_meanwhile(folder, trained, monkeypatch):
     sweep(QUICK, folder, root="sample", jobs=1)
     (folder / QUICK[1].name).unlink()
     trained.clear()
     for _ in range(2):
         sweep(QUICK, folder, root="sample", jobs=1)
     assert trained == [QUICK[1]] and finished(folder) == names(QUICK)
-
-
-def test_a_run_that_another_sweep_finished_meanwhile_is_not_trained(folder, trained, monkeypatch):
-    write_table = work.write_table
-    monkeypatch.setattr(work, "write_table", lambda *both: write_table(*both) or (folder / QUICK[2].name).touch())
-    sweep(QUICK, folder, root="sample", jobs=1)
-    assert trained == QUICK[:2]
+    write_table, other = work.write_table, folder.with_name("other")
+    monkeypatch.setattr(work, "write_table", lambda *both: write_table(*both) or (other / QUICK[2].name).touch())
+    sweep(QUICK, other, root="sample", jobs=1)
+    assert trained == [QUICK[1], *QUICK[:2]]
 
 
 def test_a_folder_with_runs_on_other_images_is_refused(folder, small, monkeypatch):
