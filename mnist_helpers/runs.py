@@ -134,7 +134,8 @@ def read_run(path: Path) -> dict:
         )
     fields = [field.name for field in dataclasses.fields(History)]
     parts = {"weights": [], "history": fields, "settings": SETTINGS, "versions": [], "data": ["about", "fingerprint"]}
-    missing = [part for part, names in parts.items() if part not in content or not set(names) <= set(content[part])]
+    kept = {part: content[part] for part in parts if isinstance(content.get(part), dict)}
+    missing = [part for part, names in parts.items() if part not in kept or not set(names) <= set(kept[part])]
     if missing:
         raise ValueError(
             f"{path} is incomplete: {', '.join(missing)} is missing or lacks a part. Delete it and train again"

@@ -124,6 +124,7 @@ PARTS += [("history", "valid_loss"), ("settings", "dropout"), ("data", "fingerpr
         (without("weights", "layers.7.bias"), ["another network"]),
         (with_weights("layers.1.weight", 100, 784), ["another network"]),
         (with_weights("layers.9.weight", 1), ["another network"]),
+        (lambda content: content | {"weights": None}, ["incomplete", "weights"]),
         *((without(*names), ["incomplete", names[0], "train again"]) for names in PARTS),
     ],
 )
