@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 import mnist_helpers as mh
 from mnist_helpers.labs import clinic
 from mnist_helpers.labs.clinic import Shifted, adversarial_steps, answers_of, change_images, input_gradient, mc_dropout
+from panels import equal_weights
 
 # ---------------------------------------------------------------- networks that differ by their seed only
 
