@@ -30,6 +30,7 @@ from mnist_helpers.training import DivergedError, evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT = 300  # seconds after which a test gives up; far more than needed, as other programs may keep the machine busy
+POSIX = pytest.mark.skipif(os.name == "nt", reason="stops programs by signals of POSIX")
 QUICK = [Setting(train_size=200, epochs=1, seed=seed) for seed in range(3)]
 SLOW = [Setting(train_size=500, epochs=10, seed=seed) for seed in range(6)]  # slow enough to be stopped in the middle
 COMMAND = """
@@ -396,6 +397,7 @@ def command(folder, jobs):
         process.communicate(timeout=WAIT)
 
 
+@POSIX
 def test_after_kill_9_a_sweep_goes_on_from_the_finished_runs(folder, alone):
     with command(folder, jobs=1) as process:
         wait_for(lambda: finished(folder) or process.poll() is not None)
@@ -407,6 +409,7 @@ def test_after_kill_9_a_sweep_goes_on_from_the_finished_runs(folder, alone):
     same_runs(gather(folder), alone, check_exact=True)
 
 
+@POSIX
 def test_ctrl_c_keeps_the_finished_runs_and_writes_the_ledger(folder):
     with command(folder, jobs=2) as process:
         wait_for(lambda: finished(folder) or process.poll() is not None)
@@ -419,6 +422,7 @@ def test_ctrl_c_keeps_the_finished_runs_and_writes_the_ledger(folder):
     assert read_table(folder / "ledger.csv.gz").equals(gather(folder))
 
 
+@POSIX
 def test_two_sweeps_into_one_folder_make_what_one_makes(folder, alone):
     with command(folder, jobs=1) as first, command(folder, jobs=1) as second:
         errors = [process.communicate(timeout=WAIT)[1] for process in (first, second)]
@@ -464,6 +468,7 @@ def kill_while_training(address, name, worker, folder, seen):
         seen.append(len(finished(folder)))
 
 
+@POSIX
 def test_a_killed_dask_worker_loses_no_run(folder, alone, cluster):
     address, workers = cluster
     seen = []
