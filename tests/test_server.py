@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,15 @@ import mnist_helpers_server
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "mnist_helpers/jupyter/serverextension/mnist_helpers_server.py"  # installing it makes a copy
+EXTENSION = SimpleNamespace(**runpy.run_path(str(SOURCE)))
 CONFIG = "etc/jupyter/jupyter_server_config.d/mnist-helpers.json"
 
 
 def loaded(folder, settings):
     """The settings of a server that was started in the folder, with the extension loaded."""
     server = SimpleNamespace(root_dir=str(folder), web_app=SimpleNamespace(settings=dict(settings)))
-    mnist_helpers_server._load_jupyter_server_extension(server)
+    EXTENSION._load_jupyter_server_extension(server)
     return server.web_app.settings
 
 
@@ -36,7 +39,8 @@ def test_a_server_elsewhere_stays_as_it_is(tmp_path):
 
 def test_installing_the_package_switches_it_on():
     switched_on = json.loads((Path(sys.prefix) / CONFIG).read_text(encoding="utf-8"))
-    (point,) = mnist_helpers_server._jupyter_server_extension_points()
+    (point,) = EXTENSION._jupyter_server_extension_points()
+    assert Path(mnist_helpers_server.__file__).read_bytes() == SOURCE.read_bytes(), "install the package again"
     assert switched_on == {"ServerApp": {"jpserver_extensions": {point["module"]: True}}}
 
 
