@@ -65,8 +65,6 @@ def difference(first, second):
 
 # ---------------------------------------------------------------- draw_strokes
 
-LINE = [(60, 140), (220, 140)]
-
 
 @pytest.mark.parametrize("side, options", [(28, {"side": 28}), (100, {"side": 100}), (280, {})])
 def test_a_drawing_is_black_on_white_of_the_size_asked_for_with_x_to_the_right_and_y_downwards(side, options):
@@ -78,7 +76,7 @@ def test_a_drawing_is_black_on_white_of_the_size_asked_for_with_x_to_the_right_a
 
 @pytest.mark.parametrize("brush", [8, 20, 36])
 def test_a_line_is_as_thick_as_the_brush_has_round_ends_and_a_single_point_is_a_dot(brush):
-    ink = draw_strokes([LINE], brush) == 0
+    ink = draw_strokes([[(60, 140), (220, 140)]], brush) == 0
     assert ink[:, 140].sum() == pytest.approx(brush, abs=1)
     columns = np.flatnonzero(ink.any(axis=0))
     assert (columns[0], columns[-1]) == pytest.approx((60 - brush / 2, 220 + brush / 2), abs=1)
@@ -312,8 +310,11 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(width, heig
 
 
 @NO_WARNINGS
-def test_a_damaged_animation_is_read():
+def test_a_damaged_animation_is_read_or_refused():
     assert read_photo(PNG[:33] + chunk(b"acTL", bytes(8)) + PNG[33:]).picture.shape == (50, 60)
+    for kind in (b"fdAT", b"fcTL"):
+        with pytest.raises(NoDigitError, match="damaged or not complete"):
+            read_photo(PNG[:-12] + chunk(kind, bytes(8)) + PNG[-12:])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 100), (100, 7), (1, 30_000)])
@@ -426,8 +427,8 @@ def test_scaling_down_makes_edges_gray():
     assert ((scaled > 0.1) & (scaled < 0.9)).sum() > 20
 
 
-@pytest.mark.parametrize("top", [0, 4, 23, 26, 40, -3, -9])
-@pytest.mark.parametrize("left", [0, 9, 25, 27, -6, -70])
+@pytest.mark.parametrize("top", [0, 23, 26, 29, -3, -9])
+@pytest.mark.parametrize("left", [0, 25, 29, -6, -70])
 def test_ink_is_put_on_the_field_and_cut_off_at_its_border(top, left):
     ink = np.arange(1, 41, dtype=np.float32).reshape(5, 8)
     large = np.zeros((228, 228), np.float32)
