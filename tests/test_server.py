@@ -11,8 +11,6 @@ from types import SimpleNamespace
 
 import pytest
 
-import mnist_helpers_server
-
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "mnist_helpers/jupyter/serverextension/mnist_helpers_server.py"  # installing it makes a copy
 EXTENSION = SimpleNamespace(**runpy.run_path(str(SOURCE)))
