@@ -1,6 +1,7 @@
 """What pytest does with the notebooks: keep their runs apart, and compare their outputs with the stored ones."""
 
 import functools
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from stored_outputs import compare_cell
 
 def pytest_configure(config):
     keep_runs_apart(config)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the lessons' kernels: two run at a time, on two cores as a rule
 
 
 def pytest_collection_modifyitems(items):
