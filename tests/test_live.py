@@ -91,7 +91,7 @@ def test_the_curve_goes_from_0_to_the_last_epoch_in_about_10_points_each(sample,
 
 @pytest.mark.parametrize("asked, most", [({}, 1000), ({"most": 100}, 100)])
 def test_points_are_measured_with_dropout_off_on_the_first_images_and_training_goes_on_with_it(sample, asked, most):
-    tensors = [torch.cat(pair) for pair in zip(sample.valid.tensors, sample.test.tensors)]
+    tensors = [torch.cat(pair) for pair in zip(sample.valid.tensors, sample.test.tensors, strict=True)]
     data = dataclasses.replace(sample, valid=TensorDataset(*tensors))
     curve = train(data, train_size=1100, dropout=0.9, points=1, **asked)
     set_seed(0)
