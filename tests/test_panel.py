@@ -170,10 +170,12 @@ def test_a_live_panel_works_through_its_pieces(counter, number):
 @pytest.mark.parametrize("where", [lambda click: click(), in_another_thread])
 def test_a_live_panel_stops_in_the_middle_wherever_the_click_comes_from(counter, where):
     async def stop():
-        counter.start_button.click()
+        counter.loop = asyncio.get_running_loop()  # as if it had been made in a notebook
+        where(counter.start_button.click)
         await counted_to(counter, 2)
         assert counter.running and not counter.stop_button.disabled
         where(counter.stop_button.click)
+        assert counter.running == (where is in_another_thread), "answered in the other thread"
         await asyncio.sleep(0.05)
 
     play(stop())
