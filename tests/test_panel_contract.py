@@ -19,14 +19,8 @@ from mnist_helpers import training, widgets
 from mnist_helpers.labs.own_digits import load_drawings
 from mnist_helpers.live import train_live
 from mnist_helpers.training import History, flushes_denormals
-from mnist_helpers.widgets import clinic
+from mnist_helpers.widgets import clinic, images, ledger, network, pad
 from mnist_helpers.widgets import panel as framework
-from mnist_helpers.widgets.clinic import change_explorer, doubt_meter, flip_explorer, repair_lab
-from mnist_helpers.widgets.images import digit_browser, prediction_explorer
-from mnist_helpers.widgets.ledger import guess, ledger_explorer
-from mnist_helpers.widgets.network import curve_reader, dropout_microscope
-from mnist_helpers.widgets.pad import drawing_pad
-from mnist_helpers.widgets.training import training_lab
 from panels import (
     EMPTY,
     choices,
@@ -45,21 +39,22 @@ from small_ledger import made_ledger
 
 # Each is made at values from which every move can be seen.
 MAKERS = {
-    "digit_browser": lambda given: moved(digit_browser(given.data.test), position=5),
-    "prediction_explorer": lambda given: prediction_explorer(given.predictions),
-    "dropout_microscope": lambda given: dropout_microscope(given.model, given.data.test),
-    "curve_reader": lambda given: curve_reader(given.history, given.weights),
-    "training_lab": lambda given: moved(training_lab(given.more), train_size=500),
-    "guess": lambda given: guess("How much?", given.measured, -3, 3),
-    "ledger_explorer": lambda given: ledger_explorer(given.ledger, given.data),
-    "drawing_pad": lambda given: moved(drawing_pad(given.model), example=list(load_drawings())[3]),
-    "doubt_meter": lambda given: doubt_meter(given.model, given.images),
-    "change_explorer": lambda given: change_explorer(given.model, given.data.test),
-    "repair_lab": lambda given: repair_lab(given.data),
-    "flip_explorer": lambda given: flip_explorer(given.model, given.data.test),
+    "digit_browser": lambda given: moved(images.digit_browser(given.data.test), position=5),
+    "prediction_explorer": lambda given: images.prediction_explorer(given.predictions),
+    "dropout_microscope": lambda given: network.dropout_microscope(given.model, given.data.test),
+    "curve_reader": lambda given: network.curve_reader(given.history, given.weights),
+    "training_lab": lambda given: moved(widgets.training_lab(given.more), train_size=500),
+    "guess": lambda given: ledger.guess("How much?", given.measured, -3, 3),
+    "ledger_explorer": lambda given: ledger.ledger_explorer(given.ledger, given.data),
+    "drawing_pad": lambda given: moved(pad.drawing_pad(given.model), example=list(load_drawings())[3]),
+    "doubt_meter": lambda given: clinic.doubt_meter(given.model, given.images),
+    "change_explorer": lambda given: clinic.change_explorer(given.model, given.data.test),
+    "repair_lab": lambda given: clinic.repair_lab(given.data),
+    "flip_explorer": lambda given: clinic.flip_explorer(given.model, given.data.test),
 }
-LABS = ["training_lab", "ledger_explorer", "repair_lab"]
 OF_A_NETWORK = ["dropout_microscope", "curve_reader", "drawing_pad", "doubt_meter", "change_explorer", "flip_explorer"]
+MEASURED = [{}, {"dropout": 0.5}, {"train_size": 64, "weight_decay": 0.0, "seeds": 1}]
+NOTHING = {"data": SimpleNamespace(test=EMPTY)}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,11 +84,7 @@ def given(sample, trained, predictions):
         weights=[torch.randn(128, 784, generator=random) for _ in trained.history.to_frame().index],
         predictions=dataclasses.replace(predictions, logits=8 * predictions.logits),  # some are above every threshold
         measured=pd.Series([0.31, 0.12, 0.27]),
-        ledger=made_ledger(
-            {"train_size": 96, "epochs": 2},
-            {"train_size": 96, "epochs": 2, "dropout": 0.5},
-            {"train_size": 64, "epochs": 2, "weight_decay": 0.0, "seeds": 1},
-        ),
+        ledger=made_ledger(*[{"train_size": 96, "epochs": 2, **more} for more in MEASURED]),
         images={"a digit": sample.test.tensors[0][0], "another": sample.test.tensors[0][1]},
     )
 
@@ -226,15 +217,15 @@ def test_a_still_of_what_no_control_can_be_is_refused(pair):
 @pytest.mark.parametrize(
     "name, nothing, message",
     [
-        ("digit_browser", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+        ("digit_browser", NOTHING, "dataset is empty"),
         ("prediction_explorer", {"predictions": []}, "no predictions to explore"),
-        ("dropout_microscope", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+        ("dropout_microscope", NOTHING, "dataset is empty"),
         ("curve_reader", {"history": History(), "weights": []}, "at least one epoch"),
         ("guess", {"measured": pd.Series([], dtype=float)}, "at least 2 seeds"),
         ("ledger_explorer", {"ledger": made_ledger({"network": "wide"})}, "no run of the recipe's network"),
         ("doubt_meter", {"images": {}}, "at least one image"),
-        ("change_explorer", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
-        ("flip_explorer", {"data": SimpleNamespace(test=EMPTY)}, "dataset is empty"),
+        ("change_explorer", NOTHING, "dataset is empty"),
+        ("flip_explorer", NOTHING, "dataset is empty"),
     ],
 )
 def test_where_there_is_nothing_to_show_that_is_said(given, name, nothing, message):
@@ -245,7 +236,7 @@ def test_where_there_is_nothing_to_show_that_is_said(given, name, nothing, messa
 # ---------------------------------------------------------------- the three that train
 
 
-@pytest.fixture(params=LABS)
+@pytest.fixture(params=["training_lab", "ledger_explorer", "repair_lab"])
 def lab(request, given):
     return MAKERS[request.param](given)
 

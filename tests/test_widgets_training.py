@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -66,38 +65,21 @@ def trained_alone(data, **settings):
 # ---------------------------------------------------------------- runs that nobody disturbs
 
 
-@pytest.fixture(scope="module")
-def finished(few):
-    """A lab after one run, and what could be seen meanwhile. All tests share it."""
-    lab, pictures = training_lab(few), set()
+def test_a_finished_run_stands_in_words_and_table_and_the_picture_grew_meanwhile(lab, few):
+    pictures = set()
     lab.picture.observe(lambda change: pictures.add(change.new), "value")
-    begins = lab.runs == [] and "No run yet" in words_of(lab)
+    assert lab.runs == [] and "No run yet" in words_of(lab)
     play(lab.train(dropout=0.5, seed=2))
-    return SimpleNamespace(lab=lab, run=lab.runs[0], pictures=pictures, begins=begins)
-
-
-def test_a_finished_run_is_kept_and_stands_in_the_words(finished):
-    assert finished.begins
-    assert finished.run.settings == finished.lab.values
-    assert finished.lab.values == {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 160, "seed": 2}
+    (run,) = lab.runs
+    assert run.settings == lab.values == {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 160, "seed": 2}
     expected = "Run 1: dropout 0.5, weight decay 0.0001, 160 images, seed 2, finished at epoch 1.0"
-    assert words_of(finished.lab).startswith(expected)
-
-
-def test_a_run_with_its_pauses_has_the_weights_of_one_without(finished, few):
-    assert equal_weights(finished.run.model, trained_alone(few, dropout=0.5, seed=2))
-
-
-def test_the_table_holds_loss_and_accuracy_on_all_validation_images(finished, few):
-    on_all, on_half = [evaluate(finished.run.model, [few.valid[:size]]) for size in (2000, 1000)]
-    table = finished.lab.table.value
-    assert f"<td>{on_all.loss:.3f}</td>" in table and f"<td>{on_all.accuracy:.2%}</td>" in table
-    assert f"<td>{on_half.accuracy:.2%}</td>" not in table
-
-
-def test_the_picture_grows_while_the_network_trains(finished):
-    assert len(finished.pictures) >= 5
-    assert {pixels_of(picture).shape for picture in finished.pictures} == {(310, 1050, 3)}
+    assert words_of(lab).startswith(expected)
+    assert equal_weights(run.model, trained_alone(few, dropout=0.5, seed=2)), "the pauses have changed the training"
+    on_all, on_half = [evaluate(run.model, [few.valid[:size]]) for size in (2000, 1000)]
+    assert f"<td>{on_all.loss:.3f}</td>" in lab.table.value and f"<td>{on_all.accuracy:.2%}</td>" in lab.table.value
+    assert f"<td>{on_half.accuracy:.2%}</td>" not in lab.table.value
+    assert len(pictures) >= 5
+    assert {pixels_of(picture).shape for picture in pictures} == {(310, 1050, 3)}
 
 
 def test_a_run_takes_10_epochs(sample, monkeypatch):
@@ -141,23 +123,15 @@ def test_an_error_before_the_first_step_is_shown_and_ends_the_run(lab, monkeypat
 # ---------------------------------------------------------------- sliders and buttons during a run
 
 
-async def move(lab):
-    moved(lab, seed=1)
-    await under_way(lab, "seed 1, under way")
-    assert not lab.stop_button.disabled
-
-
-async def start(lab):
-    lab.start_button.click()
-
-
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("begin", [lambda lab: lab.start_button.click(), lambda lab: asyncio.create_task(lab.train())])
-@pytest.mark.parametrize("action, seed", [(move, 1), (start, 0)])
-def test_a_moved_slider_and_the_start_button_begin_the_run_anew(lab, begin, action, seed):
+def test_a_moved_slider_or_the_start_button_begins_the_run_anew(lab, begin, seed):
     async def disturb():
         waiting = begin(lab)
         await under_way(lab)
-        await action(lab)
+        lab.start_button.click() if seed == 0 else moved(lab, seed=seed)
+        await under_way(lab, f"seed {seed}, under way")
+        assert not lab.stop_button.disabled
         await (waiting or end_of(lab))
 
     play(disturb())
@@ -182,7 +156,6 @@ def test_a_stopped_run_is_kept_and_called_stopped(lab):
     async def stop():
         lab.start_button.click()
         await under_way(lab)
-        assert not lab.stop_button.disabled
         lab.stop_button.click()
         await end_of(lab)
 
