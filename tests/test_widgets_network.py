@@ -133,7 +133,9 @@ def test_words_lines_and_images_are_those_of_the_epoch(reader, trained, weights,
     np.testing.assert_array_equal(rows[:, :, 1:-1, 1:-1].reshape(24, 784), weights[epoch - 1][:24])
 
 
-def test_at_every_epoch_a_colour_means_the_same_weight_and_the_play_button_goes_from_the_first_to_the_last(reader):
+def test_at_every_epoch_a_colour_means_the_same_weight_and_the_play_button_goes_from_the_first_to_the_last(
+    reader, weights
+):
     (low, high), later = [images_of(reader.still(epoch=epoch)).get_clim() for epoch in (1, 2)]
     assert (low, high) == later and low == -high < 0
     assert 0 < (torch.stack(weights)[:, :24].abs() > high).float().mean() < 0.002
