@@ -6,6 +6,7 @@ Single movements: from the browser's mouse event to the new picture in the page.
 16 ms for 3 s; from each new picture back to the oldest movement since the last one, and the pictures in a second.
 """
 
+import shutil
 import statistics
 import sys
 import tempfile
@@ -16,8 +17,8 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "browser"))
 
-from conftest import CHROMIUM, PROJECTOR, chromium_path
-from lab_pages import Lesson, Server
+from conftest import CHROMIUM
+from lab_pages import Lesson, Server, until
 
 WATCH = """panel => {
     window.moves = []; window.pictures = [];
@@ -56,12 +57,16 @@ def main():
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as session:
         server = Server(Path(folder))
         try:
-            server.wait()
-            browser = session.chromium.launch(executable_path=chromium_path(session), args=CHROMIUM)
-            lesson = Lesson(browser.new_page(viewport=PROJECTOR), "07_your_own_digits")
-            lesson.open(server)
-            lesson.run_to("pad")
-            pad = lesson.panel("pad")
+            until(bool, server.answers)
+            found = shutil.which("chromium") or session.chromium.executable_path
+            browser = session.chromium.launch(executable_path=found, args=CHROMIUM.split())
+            page = browser.new_page(viewport={"width": 1280, "height": 720})
+            lesson = Lesson(page, "07_your_own_digits", "pad", [])
+            page.goto(server.page_of("doc/tree", lesson.name), timeout=60_000)
+            page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+            lesson.wait_for_kernel()
+            lesson.run_all()
+            pad = lesson.panel()
             pad.settle()
             box = pad.node.locator("canvas").bounding_box()
             singles, waits, rate = measure(pad, lambda number: (box["x"] + 60 + 4 * number, box["y"] + 60 + 3 * number))

@@ -23,7 +23,7 @@ from mnist_helpers.widgets.training import training_lab
 def redraws(data):
     """Milliseconds from a changed value to the finished picture: median and largest of 20."""
     run = train_run(data.with_train_size(1000), epochs=5, progress=False)
-    weights = [torch.randn(128, 784) for _ in run.history.epochs]
+    weights = [torch.randn(128, 784) for _ in run.history.epoch_numbers]
     ledger = load_ledger()
     losses = select(last_epochs(ledger))["valid_loss"]
     panels = {
