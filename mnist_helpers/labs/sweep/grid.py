@@ -54,8 +54,8 @@ def grid() -> list[Setting]:
 def settings(points: Iterable[tuple[float, float]], seeds: int) -> list[Setting]:
     """These dropout rates and weight decays with each number of training images and each seed."""
     return [
-        Setting(dropout, decay, size, EPOCHS[size], seed=seed)
+        Setting(dropout, decay, train_size, epochs, seed=seed)
         for seed in range(seeds)
-        for size in EPOCHS
+        for train_size, epochs in EPOCHS.items()
         for dropout, decay in points
     ]
