@@ -1,6 +1,11 @@
 """Checks of what the user gives."""
 
+import functools
+from collections.abc import Callable
 from numbers import Integral
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable)
 
 
 def check_whole(name: str, value: object, low: int = 1, high: int | None = None, what: str = "") -> int:
@@ -14,3 +19,20 @@ def check_whole(name: str, value: object, low: int = 1, high: int | None = None,
             return number
     limits = f"from {low} up" if high is None else f"from {low} to {high}{', ' * bool(what)}{what}"
     raise ValueError(f"{name} must be a whole number {limits}, got {value!r}")
+
+
+def checked(check: Callable) -> Callable[[Function], Function]:
+    """A decorator: `check` sees the arguments first and raises for what is not allowed.
+
+    So code that a lesson shows stays free of checks. `check` has the parameters of the function and their defaults.
+    """
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def checked_function(*args: Any, **kwargs: Any) -> Any:
+            check(*args, **kwargs)
+            return function(*args, **kwargs)
+
+        return checked_function  # type: ignore[return-value]
+
+    return decorate

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-from mnist_helpers.checks import check_whole
+from mnist_helpers.checks import check_whole, checked
 from mnist_helpers.files import user_folder
 
 DATA_DIR = user_folder("data")
@@ -188,6 +188,13 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
     return TensorDataset(pixels.float(), torch.tensor(labels.astype(np.int64)))
 
 
+def check_split(dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED) -> None:
+    """Raise ValueError when a part would be empty."""
+    if not 0 < round(valid_share * len(dataset)) < len(dataset):
+        raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)}")
+
+
+@checked(check_split)
 def split_train_valid(
     dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED
 ) -> tuple[TensorDataset, TensorDataset]:
@@ -196,8 +203,6 @@ def split_train_valid(
     Raises ValueError when either part would be empty.
     """
     valid_size = round(valid_share * len(dataset))
-    if not 0 < valid_size < len(dataset):
-        raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)}")
     order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(seed))
     valid, train = order[:valid_size], order[valid_size:]
     return TensorDataset(*dataset[train]), TensorDataset(*dataset[valid])
@@ -280,6 +285,14 @@ def answering(urls: list[str]) -> list[str]:
     return [url for url in urls if url in reached]
 
 
+def check_loader(dataset: Dataset, batch_size: int = 32, *args: object, **kwargs: object) -> None:
+    """Raise ValueError for an empty dataset or a batch size that is no whole number from 1 up."""
+    if len(dataset) == 0:  # type: ignore[arg-type]
+        raise ValueError("the dataset is empty: there is nothing to load")
+    check_whole("batch_size", batch_size)
+
+
+@checked(check_loader)
 def make_loader(
     dataset: Dataset, batch_size: int = 32, shuffle: bool = False, generator: torch.Generator | None = None
 ) -> DataLoader:
@@ -291,8 +304,6 @@ def make_loader(
     The last batch is smaller when `batch_size` does not divide the number of examples.
     Raises ValueError for an empty dataset or a batch size that is no whole number from 1 up.
     """
-    if len(dataset) == 0:  # type: ignore[arg-type]
-        raise ValueError("the dataset is empty: there is nothing to load")
     if generator is None:
         generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())) if shuffle else 0)
     order = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)  # type: ignore

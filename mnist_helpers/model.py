@@ -4,6 +4,21 @@ import pandas as pd
 import torch
 from torch import nn
 
+from mnist_helpers.checks import checked
+
+
+def check_dropout(model: nn.Module, dropout: float = 0.2) -> None:
+    """Raise ValueError for a dropout rate outside [0, 1)."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+
+
+def check_images(model: nn.Module, images: torch.Tensor) -> None:
+    """Raise ValueError for what is no batch of images of 28 × 28 pixels."""
+    if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
+        got = f"{tuple(images.shape)} {images.dtype}"
+        raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {got}")
+
 
 class MNISTNet(nn.Module):
     """The network of the lessons: 784 → 128 → 64 → 10, ReLU, dropout after each hidden layer, raw logits.
@@ -12,10 +27,9 @@ class MNISTNet(nn.Module):
     Raises ValueError for a dropout rate outside [0, 1) and for images of another shape or dtype.
     """
 
+    @checked(check_dropout)
     def __init__(self, dropout: float = 0.2):
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         # fmt: off
         self.layers = nn.Sequential(
             nn.Flatten(),
@@ -25,11 +39,9 @@ class MNISTNet(nn.Module):
         )
         # fmt: on
 
+    @checked(check_images)
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The logits of the images: what `model(images)` returns."""
-        if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
-            got = f"{tuple(images.shape)} {images.dtype}"
-            raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {got}")
         return self.layers(images)
 
 

@@ -43,6 +43,8 @@ def train_run(
     seed: int = 0,
     network: Callable[[float], nn.Module] = MNISTNet,
     optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+    lr: float = 0.001,
+    batch_size: int = 32,
     device: torch.device | str | None = None,
     **fit_options: Any,
 ) -> Run:
@@ -53,9 +55,10 @@ def train_run(
     """
     set_seed(seed)
     model = network(dropout).to(device or pick_device())
-    train_loader = make_loader(data.train, batch_size=32, shuffle=True, generator=torch.Generator().manual_seed(seed))
+    order = torch.Generator().manual_seed(seed)
+    train_loader = make_loader(data.train, batch_size, shuffle=True, generator=order)
     valid_loader = make_loader(data.valid, batch_size=1024)
-    optimizer = make_optimizer(model, weight_decay, optimizer_class)
+    optimizer = make_optimizer(model, weight_decay, optimizer_class, lr)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
     settings = {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed}
     return Run(model, history, settings)
@@ -120,7 +123,7 @@ def load_run(path: str | Path, data: MNISTData | None, device: torch.device | st
 def read_run(path: Path) -> dict:
     """The content of a file that `save_run` wrote, complete. Raises as `load_run` does."""
     if not path.is_file():
-        raise FileNotFoundError(f"there is no run file {path}. Lesson 03 trains the recipe and saves it")
+        raise FileNotFoundError(f"there is no run file {path}. Lesson 3b trains the recipe and saves it")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from mnist_helpers.checks import check_whole
+from mnist_helpers.checks import check_whole, checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,12 +113,13 @@ def make_optimizer(
     model: nn.Module,
     weight_decay: float = 1e-4,
     optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+    lr: float = 0.001,
 ) -> torch.optim.Optimizer:
-    """The recipe's optimizer for the parameters of `model`: Adam (or another class) with learning rate 0.001.
+    """The recipe's optimizer for the parameters of `model`: Adam with learning rate 0.001, or another.
 
     `fused` does the whole step in one piece of code, which is faster and changes no number.
     """
-    return optimizer_class(model.parameters(), lr=0.001, weight_decay=weight_decay, fused=True)
+    return optimizer_class(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
 
 
 def flushes_denormals() -> bool:
@@ -188,14 +189,19 @@ def train_step(
     return Metrics(loss.item(), correct.item() / len(labels))
 
 
+def check_batches(batches: list[tuple[Metrics, int]]) -> None:
+    """Raise ValueError when there is no batch."""
+    if sum(size for _, size in batches) == 0:
+        raise ValueError("the loader gave no examples: its dataset is empty, or it can be read only once")
+
+
+@checked(check_batches)
 def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
     """The mean of the batches' metrics, each batch weighing as much as it has examples.
 
     Raises ValueError when there is no batch.
     """
     count = sum(size for _, size in batches)
-    if count == 0:
-        raise ValueError("the loader gave no examples: its dataset is empty, or it can be read only once")
     loss = sum(batch.loss * size for batch, size in batches) / count
     accuracy = sum(batch.accuracy * size for batch, size in batches) / count
     return Metrics(loss, accuracy)

@@ -59,8 +59,8 @@ def _first_norm(**settings):
 CLAIMS = {
     "recipe_test_accuracy_range": _recipe_test_accuracy_range,
     "recipe_validation_accuracy_range": _recipe_validation_accuracy_range,
-    "first_step_of_adam": lambda: stored_numbers("03_training", r"layers\S+ +largest change ([\d.]+)")[0][0],
-    "size_of_a_saved_run": lambda: round(stored_numbers("03_training", r"my_recipe\.pt # kB")[0][0], -1),
+    "first_step_of_adam": lambda: stored_numbers("03b_training", r"layers\S+ +largest change ([\d.]+)")[0][0],
+    "size_of_a_saved_run": lambda: round(stored_numbers("03b_training", r"my_recipe\.pt # kB")[0][0], -1),
     "number_of_runs": lambda: len(_runs()),
     "accuracy_at_48000": lambda: _recipe_against_neither("valid_accuracy"),
     "loss_at_48000": lambda: _recipe_against_neither("valid_loss", factor=1),

@@ -82,7 +82,7 @@ def test_a_damaged_or_missing_file_is_refused_with_what_to_do(path, small):
         path.write_bytes(damaged)
         assert "Delete it and train again" in complaint(path, small)
     path.unlink()
-    assert "Lesson 03" in complaint(path, small, FileNotFoundError)
+    assert "Lesson 3b" in complaint(path, small, FileNotFoundError)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import torch
 
 from mnist_helpers import runs, training
 from mnist_helpers.data import make_loader
+from mnist_helpers.labs import networks
 from mnist_helpers.labs.ledger import COLUMNS, RECIPE, gather, read_table
 from mnist_helpers.labs.sweep import RunFailedError, Setting, grid, sweep, train_setting, work
 from mnist_helpers.labs.sweep import __main__ as program
@@ -207,7 +208,7 @@ def test_the_pixels_the_optimizer_and_the_network_of_a_setting_are_used(small):
         for change in ({}, {"pixels": "standardized"}, {"optimizer": "AdamW"}, {"network": "wide"})
     ]
     assert len(set(losses)) == 4
-    assert count_parameters(work.wide_net(0.5)) == 785 * 1024 + 1025 * 1024 + 1025 * 10
+    assert count_parameters(networks.wide_net(0.5)) == 785 * 1024 + 1025 * 1024 + 1025 * 10
 
 
 def test_two_threads_of_one_worker_do_not_share_random_numbers(small, monkeypatch):

@@ -17,7 +17,7 @@ COLUMNS = {
     "epochs": "number of epochs of the run",
     "pixels": "'scaled' to [0, 1], or 'standardized': mean 0 and standard deviation 1 over the training images",
     "optimizer": "'Adam' or 'AdamW', learning rate 0.001",
-    "network": "'MNISTNet', or 'wide' with 784 → 1024 → 1024 → 10",
+    "network": "'MNISTNet', 'wide' with 784 → 1024 → 1024 → 10, 'linear' with 784 → 10, 'cnn' with two convolutions",
     "seed": "decides the split into training and validation images, the initial weights and the order of the batches",
     "epoch": "the epoch that the next seven columns are about, counted from 1",
     "train_loss": "cross-entropy in nats on the training images after the epoch, dropout off",
@@ -32,7 +32,7 @@ COLUMNS = {
     "test_calibration_error": "expected calibration error on the test images, in ten bins of confidence",
     "weight_norm_1": "Euclidean norm of the first layer's weights after the last epoch",
     "weight_norm_2": "of the second layer's",
-    "weight_norm_3": "of the output layer's",
+    "weight_norm_3": "of the output layer's; 0 where a network has fewer layers",
     "python": "version of Python",
     "torch": "version of PyTorch",
 }

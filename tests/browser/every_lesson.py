@@ -108,7 +108,7 @@ class InClass:
         low, high = [(panel.drag(label, [0.5, share]), panel.values()) for share in (-0.2, 1.2)]
         lesson.screenshot("slide", slides)
         assert low[1] != high[1]
-        assert low[0] != high[0] or lesson.name == "03_training", "only there a slider shows nothing until Start"
+        assert low[0] != high[0] or lesson.name == "03c_comparing_runs", "only there a slider shows nothing until Start"
         panel.move(label, "Home", "ArrowRight")
         assert panel.node.is_visible(), "a key for the slider turned the slide"
 

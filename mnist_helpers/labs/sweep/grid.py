@@ -33,7 +33,7 @@ class Setting:
     def work(self) -> float:
         """How long the run takes, roughly, in validation images of `MNISTNet`: for the estimate of the time left."""
         images = 13 * self.train_size + 12_000  # a training image takes as long as 13 validation images
-        return self.epochs * images * (6 if self.network == "wide" else 1)
+        return self.epochs * images * {"wide": 6, "cnn": 5}.get(self.network, 1)
 
 
 def grid() -> list[Setting]:
@@ -47,6 +47,7 @@ def grid() -> list[Setting]:
         *(Setting(optimizer="AdamW", weight_decay=decay, seed=seed) for decay in (1e-2, 1e-1) for seed in range(FEW)),
         *settings(FAR, SOME),
         *(Setting(dropout, 0.0, network="wide", seed=seed) for seed in range(FEW) for dropout in (0.0, 0.5)),
+        *(Setting(network=network, seed=seed) for seed in range(SOME) for network in ("linear", "cnn")),
         *(setting for point in rest for setting in settings([point], FEW)),
     ]
 

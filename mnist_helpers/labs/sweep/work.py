@@ -2,7 +2,7 @@
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +18,8 @@ from tqdm import tqdm
 from mnist_helpers.data import MNISTData, load_mnist
 from mnist_helpers.files import complete_file
 from mnist_helpers.labs.ledger import write_table
+from mnist_helpers.labs.networks import NETWORKS
 from mnist_helpers.labs.sweep.grid import Setting
-from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import expected_calibration_error, predict
 from mnist_helpers.runs import SETTINGS, library_versions, train_run
 from mnist_helpers.training import quick_settings
@@ -29,19 +29,6 @@ ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers belong to the proce
 tqdm.set_lock(threading.RLock())  # the default one uses a semaphore, which a stopped worker would leave behind
 
 
-def wide_net(dropout: float) -> nn.Sequential:
-    """784 → 1024 → 1024 → 10, otherwise as `MNISTNet`: as wide as the smaller networks in Srivastava et al. (2014)."""
-    # fmt: off
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(784, 1024), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(dropout),
-        nn.Linear(1024, 10),
-    )
-    # fmt: on
-
-
-NETWORKS: dict[str, Callable[[float], nn.Module]] = {"MNISTNet": MNISTNet, "wide": wide_net}
 OPTIMIZERS = {"Adam": torch.optim.Adam, "AdamW": torch.optim.AdamW}
 
 
@@ -80,7 +67,8 @@ def standardized(data: MNISTData) -> MNISTData:
 def measured(model: nn.Module, data: MNISTData) -> dict[str, float]:
     """What the ledger says of a trained model: loss, accuracy and calibration on the test set, norms of its weights."""
     predictions = predict(model, data.test)
-    norms = [parameter.detach().norm().item() for parameter in model.parameters() if parameter.ndim == 2]
+    norms = [parameter.detach().norm().item() for parameter in model.parameters() if parameter.ndim > 1]
+    norms += [0.0] * (3 - len(norms))  # of layers that a smaller network does not have
     return {
         "test_loss": nn.functional.cross_entropy(predictions.logits, predictions.labels).item(),
         "test_accuracy": predictions.accuracy,

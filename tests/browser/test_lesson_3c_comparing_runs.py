@@ -1,8 +1,8 @@
-"""Lesson 3 in the browser: training live."""
+"""Lesson 3c in the browser: training live."""
 
 from every_lesson import AtTheDesk, InClass
 
-LESSON = "03_training", "lab", ["dropout rate"]
+LESSON = "03c_comparing_runs", "lab", ["dropout rate"]
 TestAtTheDesk = AtTheDesk
 
 
