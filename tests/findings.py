@@ -66,6 +66,37 @@ def _right_of_200_draws(text, rate):
     return right
 
 
+# ---------------------------------------------------------------- lesson 3a
+
+
+def batches_agree_at_the_start_only(text):
+    rows = {place: numbers(text, rf"{place} +mean #, standard deviation #")[0] for place in ("start", "lowest point")}
+    (start, start_spread), (lowest, spread) = rows.values()
+    assert start < -4 * start_spread, "nearly all batches point the same way"
+    assert abs(lowest) < spread / 4, "four standard errors of the mean of 500 batches are less"
+
+
+def small_steps_rest_lower(text):
+    ((large, above_large), (small, above_small)) = numbers(text, "learning rate #: # above the lowest loss")
+    assert (large, small) == (0.7, 0.07) and 0 < above_small < above_large / 3
+
+
+def sigmoid_layers_shrink_it_more(text):
+    (relu, _), (sigmoid, _) = numbers(text, r"(?:ReLU|sigmoid) +# ± #")
+    assert abs(relu - math.sqrt(1 / 6)) < 0.1 and abs(sigmoid - math.sqrt(1 / 3) / 4) < 0.03, "as worked out"
+
+
+def depth_and_optimizer_decide(text):
+    """Percent of right answers with 2 hidden layers and with 6, each with SGD and with Adam."""
+    rows = numbers(text, r"(?:ReLU|sigmoid) +# +#")
+    means = [(relu, sigmoid) for (relu, _), (sigmoid, _) in zip(rows[::2], rows[1::2], strict=True)]
+    shallow_sgd, shallow_adam, deep_sgd, deep_adam = means
+    for relu, sigmoid in (shallow_sgd, shallow_adam):
+        assert 75 < sigmoid < relu, "both learn, the sigmoid ends behind"
+    assert deep_sgd[1] < 20 and deep_sgd[0] > 50, "near chance; and learnt"
+    assert 25 < deep_adam[1] < deep_adam[0] - 3 and deep_adam[0] > 80, "it learns, and is still behind"
+
+
 # ---------------------------------------------------------------- lesson 3
 
 

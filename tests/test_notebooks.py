@@ -64,6 +64,7 @@ def test_what_the_lessons_are_about_is_shown_once():
     assert len(shown) == len(set(shown))
     needed = [
         "model.MNISTNet",
+        "widgets.descent.descend",
         "training.train_step",
         "training.train_epoch",
         "training.evaluate",

@@ -85,7 +85,8 @@ def draw_descent(figure: Figure, parabola: Parabola, lr: float, steps: int, star
     draw_steps(curve, path, losses)
     highest = parabola.loss(grid).max()
     curve.set(xlim=ends, ylim=(-0.06 * highest, highest), xlabel="weight w", ylabel="loss")
-    curve.set_title(kind_of_descent(lr, parabola.curvature) if steps else "no step yet")
+    kind = kind_of_descent(lr, parabola.curvature) if steps else "no step yet"
+    curve.set_title(kind)
     history.plot(losses, "o-", color=COLORS["train"], markersize=6, linewidth=1.5)
     history.axhline(parabola.lowest, color="gray", linestyle=":")
     history.annotate("lowest loss there is", (30, parabola.lowest), (0, -18), textcoords="offset points", ha="right")
@@ -95,7 +96,7 @@ def draw_descent(figure: Figure, parabola: Parabola, lr: float, steps: int, star
     return (
         f"Learning rate {lr:.1f}, {steps} steps from w = {start:.1f}: w = {path[-1]:,.3f} with loss {losses[-1]:,.4f}; "
         f"the lowest is {parabola.lowest:.4f} at w = {parabola.best:.3f}. "
-        f"{kind_of_descent(lr, parabola.curvature).capitalize()}; {outside} of {steps + 1} dots outside of the picture."
+        f"{kind.capitalize()}; {outside} of {steps + 1} dots outside of the picture."
     )
 
 
