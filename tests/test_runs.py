@@ -18,9 +18,9 @@ from mnist_helpers.labs.ledger import last_epochs, load_ledger, select
 from mnist_helpers.predictions import predict
 from mnist_helpers.runs import SHIPPED, load_or_train, load_run, read_run, save_run, train_run
 from mnist_helpers.training import device_of, evaluate
+from panels import equal_weights
 
 RECIPE = {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 10, "seed": 0, "lr": 0.001, "batch_size": 32}
-from panels import equal_weights
 
 
 @pytest.fixture
