@@ -102,6 +102,11 @@ def both_checks_pass(text):
     assert abs(first - math.log(10)) < 0.1 and last < 0.03
 
 
+def some_are_wrong_after_10_steps(text):
+    ((loss, right),) = numbers(text, r"Step 10 of 100: loss #, # of 32 answers right")
+    assert loss < math.log(10) and 3 < right < 32
+
+
 def right_before_the_loss_is_0(text):
     ((step, loss, right),) = numbers(text, r"Step # of 100: loss #, # of 32 answers right")
     assert 0 < step < 100 and right == 32 and loss > 0.05, "all right, and still far from 0"
