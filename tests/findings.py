@@ -100,6 +100,22 @@ def depth_and_optimizer_decide(text):
 # ---------------------------------------------------------------- lesson 3
 
 
+def a_linear_layer_reads_nine_of_ten(text):
+    first, last = [accuracy for _, accuracy in numbers(text, r"epoch #: validation accuracy #%")]
+    assert 88 < first < 93 and 90 < last < 93
+
+
+def hidden_layers_halve_the_mistakes(text):
+    """About: the linear layer leaves 7 to 10 % wrong, see above."""
+    first, last = [accuracy for _, accuracy in numbers(text, r"epoch #: validation accuracy #%")]
+    assert 93 < first < last and 100 - 0.6 * 7 < last < 100 - 0.25 * 10
+
+
+def a_loop_from_a_blank_cell(text):
+    ((accuracy,),) = numbers(text, r"validation accuracy #%")
+    assert 89 < accuracy < 96
+
+
 def one_step_lowers_the_loss(text):
     ((before, after),) = numbers(text, r"before #, after #")
     assert 0.9 * before < after < before, "it fell, by a little"
@@ -110,6 +126,39 @@ def running_is_the_lowest(text):
     assert running[1] < min(train[1], valid[1]) and running[0] > max(train[0], valid[0])
     assert valid[1] > 50, "most digits are read correctly"
     assert abs(train[1] - valid[1]) < min(train[1], valid[1]) - running[1], "these two lie close together"
+
+
+def both_checks_pass(text):
+    ((first, last),) = numbers(text, r"before the first step #, after 100 steps #")
+    assert abs(first - math.log(10)) < 0.1 and last < 0.03
+
+
+def some_are_wrong_after_10_steps(text):
+    ((loss, right),) = numbers(text, r"Step 10 of 100: loss #, # of 32 answers right")
+    assert loss < math.log(10) and 3 < right < 32
+
+
+def right_before_the_loss_is_0(text):
+    ((step, loss, right),) = numbers(text, r"Step # of 100: loss #, # of 32 answers right")
+    assert 0 < step < 100 and right == 32 and loss > 0.05, "all right, and still far from 0"
+
+
+def each_check_finds_its_fault(text):
+    losses = {
+        name: (float(first), float(last))
+        for name, first, last in re.findall(rf"(?m)^(.+?) +first loss +{NUMBER}, after 100 steps {NUMBER}", text)
+    }
+    (good, learnt), (far, also_learnt), (near, stuck) = losses.values()
+    assert list(losses) == ["no fault", "pixels up to 255", "softmax before the loss"]
+    assert abs(good - math.log(10)) < 0.1 and max(learnt, also_learnt) < 0.03
+    assert far > 2 * math.log(10) and abs(near - math.log(10)) < 0.1
+    assert math.log(math.e + 9) - 1 <= round(stuck, 3) + 0.001 < 1.9, "not below the bound that the text names"
+
+
+def shuffled_labels_pass_both_checks(text):
+    both_checks_pass(text)
+    ((accuracy,),) = numbers(text, r"validation: loss \d+\.\d+, accuracy #%")
+    assert 3 < accuracy < 20, "chance"
 
 
 @lru_cache

@@ -4,7 +4,7 @@ and `widgets.clinic`, which load more libraries.
 
 from mnist_helpers.widgets.descent import descent_explorer
 from mnist_helpers.widgets.images import digit_browser, prediction_explorer
-from mnist_helpers.widgets.network import curve_reader, dropout_microscope
+from mnist_helpers.widgets.network import curve_reader, dropout_microscope, step_explorer
 from mnist_helpers.widgets.training import training_lab
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "digit_browser",
     "dropout_microscope",
     "prediction_explorer",
+    "step_explorer",
     "training_lab",
 ]
