@@ -22,20 +22,6 @@ def near_share(share: float, expected: float, draws: int) -> bool:
     return abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / draws)
 
 
-# ---------------------------------------------------------------- lesson 1
-
-
-def standardized_ends_ahead(text):
-    """In the mean over the seeds."""
-    rows = numbers(text, r"seed \d: scaled #%, standardized #%")
-    assert len(rows) == 5 and sum(scaled for scaled, _ in rows) < sum(standardized for _, standardized in rows)
-
-
-def standardized_leads_most_in_the_first_epoch(text):
-    (first, _), (last, _) = numbers(text, r"epoch +\d+: # ± #")
-    assert first < last < 0
-
-
 # ---------------------------------------------------------------- lesson 2
 
 
