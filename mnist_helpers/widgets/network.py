@@ -124,7 +124,6 @@ def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: i
     for name in ("loss", "accuracy"):
         axes[name].axvline(epoch, color="black", linewidth=1.5)
     axes["loss"].set(title=f"epoch {epoch}", xlabel="")
-    axes["accuracy"].set_title("")
     axes["loss"].legend(loc="upper right")
     axes["accuracy"].legend().remove()
     largest = float(weights[:, :24].abs().quantile(0.999))
