@@ -205,6 +205,11 @@ def a_run_takes_440_kilobytes(text):
 # ---------------------------------------------------------------- lesson 4
 
 
+def the_untrained_network_guesses(text):
+    ((loss, accuracy),) = numbers(text, r"untrained: loss #, accuracy #%")
+    assert abs(loss - math.log(10)) < 0.1 and abs(accuracy - 10) <= 6
+
+
 def most_of_it_is_the_handicap(text):
     ((off, on),) = numbers(text, r"dropout off #%, on #%")
     ((running,),) = numbers(text, r"dropout on: #%")
@@ -222,6 +227,16 @@ def the_same_answers_more_confident(text):
     ((same,),) = numbers(text, r"same answer on #%")
     ((before, after),) = numbers(text, r"confidence of the mistakes: #, then (\d\.\d+)")
     assert same > 90 and after > before
+
+
+def units_die_at_the_start(text):
+    before, early, late = (count for (count,) in numbers(text, r" # of 128 units are never active"))
+    assert before <= 1 < late < 32 and abs(late - early) <= 0.5 * late, "most of them in the first epoch"
+
+
+def dead_units_hardly_move(text):
+    ((dead, others),) = numbers(text, r"dead units #, the others #")
+    assert 0 < dead < 0.3 * others
 
 
 def first_epoch_of_forty(text):
@@ -242,28 +257,28 @@ def _weights_of_forty(text, shown):
 
 
 def held_back_too_much(text):
-    losses = {
-        name: (float(train), float(valid))
-        for name, train, valid in re.findall(rf"(?m)^(.+?) +training loss {NUMBER}, validation loss {NUMBER}", text)
-    }
-    good_train, good_valid = losses.pop("recipe")
-    assert set(losses) == {"4 hidden units", "dropout 0.9"}
-    for train, valid in losses.values():
-        assert train > good_valid, "high, higher than the recipe's on new images"
-        assert valid / train < good_valid / good_train, "a small gap, and no good sign"
+    pattern = rf"(?m)^(.+?) +training loss {NUMBER} \({NUMBER}% in the last two epochs\), validation loss {NUMBER}"
+    rows = {name: tuple(map(float, values)) for name, *values in re.findall(pattern, text)}
+    assert list(rows) == ["3 epochs", "2 hidden units", "dropout 0.9"]
+    for train, _, valid in rows.values():
+        assert train > 0.6 and 1 < valid / train < 1.25, "a high loss and a small gap"
+    (few_epochs, *others) = [change for _, change, _ in rows.values()]
+    assert few_epochs < -30 and min(others) > -12 and few_epochs < 3 * min(others), "only one falls steeply"
 
 
 def stopped_five_epochs_after_the_best(text):
-    ((best, stopped),) = numbers(text, r"best epoch #, stopped after epoch #")
-    assert stopped - best == 5 and stopped < 40
+    """The weights of the best epoch are back, and with them its loss."""
+    (stopped, last), (best, lowest) = numbers(text, r"epoch #, validation loss #")
+    assert stopped - best == 5 and stopped < 40 and lowest < last
 
 
 def the_minimum_is_flat(text):
     """The best epoch moves more, as a share of itself, than the loss there."""
     (epochs,) = re.findall(r"best epochs: \[(.*)\]", text)
     best = [int(epoch) for epoch in epochs.split(",")]
-    ((mean, deviation),) = numbers(text, r"lowest validation loss: # ± #")
+    ((mean, deviation, share),) = numbers(text, r"lowest validation loss: # ± # .*sd / mean #%")
     assert len(best) == 5 and deviation * fmean(best) < mean * stdev(best)
+    assert share < 6, "nearly the same"
 
 
 # ---------------------------------------------------------------- lesson 7

@@ -27,6 +27,7 @@ NO_RESULTS = {  # numbers that only look like results: what stands in the text (
     r"instead of 0\.001": "a setting, the learning rate",
     r"At 0\.[28] (most|the few)": "a setting of the picture",
     r"90 % of the hidden units": "a setting",
+    r"learning rate of 0\.0001": "a setting",
     r"gradient 0\.0001": "a setting of the example",
     r"1 − 0\.001 · 0\.0001": "a product of settings",
     r"moves? by 0\.0?0?1\b": "the learning rate, by theory",

@@ -191,6 +191,24 @@ def test_at_every_epoch_a_colour_means_the_same_weight_and_the_play_button_goes_
     assert (play_button.min, play_button.max) == (slider.min, slider.max) == (1, 2)
 
 
+def test_a_colour_bar_says_which_weight_has_which_colour(reader):
+    still = reader.still(epoch=1)
+    (bar,) = [ax for ax in still.figure.axes if ax.get_label() == "<colorbar>"]
+    assert bar.get_ylim() == images_of(still).get_clim()
+    assert min(images_of(still).cmap(0.5)[:3]) > 0.95, "zero is white"
+
+
+def test_marked_units_have_a_frame(trained, weights, reader):
+    marked = torch.zeros(128, dtype=torch.bool)
+    marked[[0, 7, 30]] = True
+    frames = axes_titled(curve_reader(trained.history, weights, marked).still().figure, "weights of").patches
+    assert [frame.get_xy() for frame in frames] == [(0.5, 0.5), (30.5, 30.5)], "of the 24 that are shown"
+    assert [(frame.get_width(), frame.get_fill()) for frame in frames] == [(28, False)] * 2
+    assert len(axes_titled(reader.still().figure, "weights of").patches) == 0
+    with pytest.raises(ValueError, match="each of 128 units, got 3"):
+        curve_reader(trained.history, weights, marked[:3])
+
+
 @pytest.mark.parametrize("units, shape", [(1, (1, 1)), (5, (1, 5)), (6, (1, 6)), (7, (2, 6))])
 def test_fewer_than_24_units_have_as_many_images(trained, weights, units, shape):
     still = curve_reader(trained.history, [each[:units] for each in weights]).still()

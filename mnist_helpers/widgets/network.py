@@ -159,11 +159,12 @@ def draw_answered(ax: Axes, images: torch.Tensor, answers: torch.Tensor, correct
     ax.set_axis_off()
 
 
-def curve_reader(history: History, weights: Sequence[torch.Tensor]) -> Panel:
+def curve_reader(history: History, weights: Sequence[torch.Tensor], marked: torch.Tensor | None = None) -> Panel:
     """Step through the epochs of a run: the curves, and the first layer's weights after that epoch as images.
 
-    `weights`: one tensor (units, 784) for each epoch of `history`. Control: `epoch`, by slider or by the play button.
-    Raises ValueError when their numbers differ or there is no epoch.
+    `weights`: one tensor (units, 784) for each epoch of `history`. `marked`: (units,) booleans, which units get a
+    frame. Control: `epoch`, by slider or by the play button. Raises ValueError when the numbers of epochs or units
+    differ or there is no epoch.
     """
     if len(history) == 0 or len(weights) != len(history):
         raise ValueError(
@@ -171,35 +172,46 @@ def curve_reader(history: History, weights: Sequence[torch.Tensor]) -> Panel:
             f"tensors and {len(history)} epochs"
         )
     stacked = torch.stack([each.detach().cpu() for each in weights])
+    marked = torch.zeros(stacked.shape[1], dtype=torch.bool) if marked is None else marked.cpu()
+    if len(marked) != stacked.shape[1]:
+        raise ValueError(f"one mark is needed for each of {stacked.shape[1]} units, got {len(marked)}")
     epoch = widgets.IntSlider(1, 1, len(history), description="epoch", **WIDE)
     play = widgets.Play(min=1, max=len(history), interval=500, show_repeat=False)
-    panel = Panel(
-        {"epoch": epoch}, partial(draw_epoch, history=history, weights=stacked), (10.5, 4.4), shown=[play, epoch]
-    )
+    draw = partial(draw_epoch, history=history, weights=stacked, marked=marked)
+    panel = Panel({"epoch": epoch}, draw, (10.5, 4.4), shown=[play, epoch])
     widgets.jslink((play, "value"), (epoch, "value"))
     return panel
 
 
-def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: int) -> str:
+def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, marked: torch.Tensor, epoch: int) -> str:
     """Loss and accuracy with a line at the epoch, and the weights of the first 24 units."""
-    axes = figure.subplot_mosaic([["loss", "units"], ["accuracy", "units"]], width_ratios=[1, 1.35])
+    axes = figure.subplot_mosaic([["loss", "units"], ["accuracy", "units"]], width_ratios=[1, 1.5])
     plot_history(history, axes=np.array([axes["loss"], axes["accuracy"]]))
     for name in ("loss", "accuracy"):
         axes[name].axvline(epoch, color="black", linewidth=1.5)
     axes["loss"].set(title=f"epoch {epoch}", xlabel="")
-    axes["accuracy"].set_title("")
     axes["loss"].legend(loc="upper right")
     axes["accuracy"].legend().remove()
     largest = float(weights[:, :24].abs().quantile(0.999))
-    images = nn.functional.pad(weights[epoch - 1, :24].reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
-    rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
-    rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
-    axes["units"].imshow(torch.cat(rows).numpy(), cmap="RdBu", vmin=-largest, vmax=largest, interpolation="nearest")
-    axes["units"].set_title(f"weights of {len(images)} units")
-    axes["units"].set_axis_off()
+    draw_weights(axes["units"], weights[epoch - 1, :24], marked, largest)
     row = history.to_frame().loc[epoch]
     return (
         f"Epoch {epoch} of {len(history)}: training loss {row.train_loss:.3f}, validation loss "
         f"{row.valid_loss:.3f} (lowest in epoch {history.best_epoch}), validation accuracy "
         f"{row.valid_accuracy:.2%}. Mean size of the first layer's weights: {weights[epoch - 1].abs().mean():.4f}."
     )
+
+
+def draw_weights(ax: Axes, weights: torch.Tensor, marked: torch.Tensor, largest: float) -> None:
+    """The weights (units, 784) as images in rows of 6, a frame around the marked ones; a colour bar to ±`largest`."""
+    images = nn.functional.pad(weights.reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
+    rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
+    rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
+    look = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+    picture = ax.imshow(torch.cat(rows).numpy(), **look)
+    for unit in marked[: len(images)].nonzero()[:, 0].tolist():
+        corner = (30 * (unit % 6) + 0.5, 30 * (unit // 6) + 0.5)
+        ax.add_patch(Rectangle(corner, 28, 28, fill=False, color="black", linewidth=2.5))
+    ax.set_title(f"weights of {len(images)} units")
+    ax.set_axis_off()
+    ax.figure.colorbar(picture, ax=ax, shrink=0.8, pad=0.02)
