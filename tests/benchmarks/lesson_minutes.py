@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from lessons import PATHS, code_cells, markdown_cells, read
 
 WORDS = 100  # read in a minute
-LINES = 6  # of code, read in a minute
+LINES = 10  # of code, read in a minute
 FIGURE, PANEL, QUESTION, EXERCISE = 1, 5, 1, 12  # minutes for each
 FOLDED = r"(?s)<details>.*?</details>"
 
