@@ -166,6 +166,8 @@ def ten_epochs_of_the_recipe(text):
     for quantity, sign in ((1, -1), (2, 1)):  # the loss falls, the accuracy rises
         train, valid = (sign * (rows[-1][column] - rows[0][column]) for column in (quantity, quantity + 2))
         assert train > valid > 0, "both improve, training by more"
+    first, fifth, last = (rows[epoch - 1][4] for epoch in (1, 5, 10))
+    assert first > 0.9 and fifth - first > last - fifth, "most in the first epoch, little in the last five"
 
 
 def every_setting_overfits(text):
