@@ -52,6 +52,19 @@ def _right_of_200_draws(text, rate):
     return right
 
 
+def switching_on_is_not_training(text):
+    """At 0.8 far apart; at 0.2 the same networks with dropout off and on."""
+    rows = {
+        rate: (trained, switched)
+        for rate, trained, _, switched, _ in numbers(
+            text, r"dropout rate #: trained with it # ± # %, switched on # ± # %"
+        )
+    }
+    assert list(rows) == [0.0, 0.2, 0.5, 0.8]
+    assert rows[0.8][0] - rows[0.8][1] > 20, "far better"
+    assert rows[0.2][0] > rows[0.2][1] and min(trained for trained, _ in rows.values()) > 60
+
+
 # ---------------------------------------------------------------- lesson 3
 
 
