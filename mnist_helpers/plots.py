@@ -13,12 +13,12 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
 from sklearn.metrics import ConfusionMatrixDisplay
 
 from mnist_helpers.checks import check_whole
 from mnist_helpers.predictions import Predictions, calibration_table
-from mnist_helpers.training import History
+from mnist_helpers.training import History, Metrics
 
 COLORS = {"train": "#0072B2", "valid": "#D55E00", "test": "#009E73"}  # the same in every figure
 LABELS = {"train": "training", "valid": "validation"}
@@ -61,23 +61,33 @@ def plot_digits(
     return axes
 
 
-def plot_history(history: History, *, running: bool = False, axes: np.ndarray | None = None) -> np.ndarray:
+def plot_history(
+    history: History, *, start: Metrics | None = None, running: bool = False, axes: np.ndarray | None = None
+) -> np.ndarray:
     """Draw loss (left) and accuracy (right) over the epochs for training and validation data, dropout off.
 
-    With `running` also the values over the training steps, dropout on, as dashed lines. Returns the two axes.
+    `start`, the metrics of the untrained network, is drawn as epoch 0 of both curves; the loss axis is then logarithmic
+    and the accuracy axis whole. With `running` also the values over the training steps, dropout on, as dashed lines.
+    Returns the two axes.
     """
     axes = new_axes(1, 2, (11, 4))[0] if axes is None else axes
     for ax, quantity in zip(axes, ["loss", "accuracy"]):
+        before = [] if start is None else [getattr(start, quantity)]
         for part, marker in {"train": "o", "valid": "s"}.items():
-            values = getattr(history, f"{part}_{quantity}")
-            ax.plot(history.epoch_numbers, values, color=COLORS[part], marker=marker, markersize=5, label=LABELS[part])
+            look: dict[str, Any] = {"color": COLORS[part], "marker": marker, "markersize": 5, "label": LABELS[part]}
+            values = before + getattr(history, f"{part}_{quantity}")
+            ax.plot(range(1 - len(before), len(history) + 1), values, **look)
         if running:
             values = getattr(history, f"running_{quantity}")
             ax.plot(history.epoch_numbers, values, "--", color=COLORS["train"], label="training, dropout on")
-        ax.set(title=quantity.capitalize(), xlabel="epoch", ylabel=quantity)
+        ax.set(xlabel="epoch", ylabel=quantity)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.legend()
     axes[1].yaxis.set_major_formatter(PercentFormatter(1))
+    if start is not None:
+        axes[0].set(yscale="log")
+        axes[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}", minor_formatter="")
+        axes[1].set(ylim=(0, 1.02))
     return axes
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix
 from mnist_helpers import plots
 from mnist_helpers.plots import COLORS, WRONG, plot_digits, plot_predictions
 from mnist_helpers.predictions import Predictions, calibration_table
-from mnist_helpers.training import History
+from mnist_helpers.training import History, Metrics
 
 STYLE = "mnist_helpers.lesson"
 SHARES = torch.tensor([0.5, 0.3, 0.1, 0.02, 0.02, 0.02, 0.01, 0.01, 0.01, 0.01])
@@ -163,9 +163,25 @@ def test_the_curves_are_the_historys_numbers_over_whole_epochs_each_in_the_legen
         )
         legend = ["training", "validation", "training, dropout on"]
         assert texts_of(ax.get_legend().get_texts()) == legend[: len(parts)]
-        assert (ax.get_title(), *names_of(ax)) == (quantity.capitalize(), "epoch", quantity)
+        assert (ax.get_title(), *names_of(ax)) == ("", "epoch", quantity)
+        assert ax.get_yscale() == "linear"
         assert all(tick == int(tick) for tick in ax.get_xticks())
     assert [len(line.get_xdata()) for line in plots.plot_history(History())[0].lines] == [0, 0]
+
+
+def test_the_curves_may_start_with_the_untrained_network_in_epoch_0_with_all_of_both_axes_to_be_read(history):
+    with plt.style.context(STYLE):
+        axes = plots.plot_history(history, start=Metrics(2.3, 0.1), running=True)
+        axes[0].figure.canvas.draw()
+        labels = [text.get_text() for text in axes[0].get_yticklabels()]
+    for ax, quantity, first in zip(axes, ["loss", "accuracy"], [2.3, 0.1]):
+        train, valid, running = ax.lines
+        assert [list(line.get_xdata()) for line in ax.lines] == [[0, 1, 2, 3], [0, 1, 2, 3], [1, 2, 3]]
+        assert list(train.get_ydata()) == [first, *getattr(history, f"train_{quantity}")]
+        assert list(valid.get_ydata()) == [first, *getattr(history, f"valid_{quantity}")]
+    assert (axes[0].get_yscale(), axes[1].get_yscale()) == ("log", "linear")
+    assert {"0.2", "0.5", "1", "2"} <= set(labels), "plain numbers, no powers of ten"
+    assert axes[1].get_ylim()[0] == 0 and axes[1].get_ylim()[1] >= 1
 
 
 def test_only_wrong_predictions_have_a_cross_bold_letters_another_colour_and_a_whole_frame_without_ticks(three):

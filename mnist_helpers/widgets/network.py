@@ -1,19 +1,22 @@
-"""Sliders over a network: dropout at work in its hidden units, and its weights epoch by epoch."""
+"""Sliders over a network: dropout at work in its hidden units, its answers step by step, its weights epoch by epoch."""
 
 import copy
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from mnist_helpers.model import MNISTNet
-from mnist_helpers.plots import WRONG, plot_history, plot_probabilities
+from mnist_helpers.plots import COLORS, WRONG, plot_history, plot_probabilities
 from mnist_helpers.training import History
 from mnist_helpers.widgets.panel import WIDE, Panel, classes_of
 
@@ -96,11 +99,72 @@ def draw_units(ax: Axes, values: torch.Tensor, dropped: torch.Tensor, darkest: t
     ax.grid(False)
 
 
-def curve_reader(history: History, weights: Sequence[torch.Tensor]) -> Panel:
+def step_explorer(images: torch.Tensor, labels: torch.Tensor, logits: torch.Tensor) -> Panel:
+    """Follow one batch through its training: the answers after each step, right or wrong, and the loss.
+
+    `images` (n, 1, 28, 28), `labels` (n,), `logits` (steps + 1, n, classes): what the network says of these images
+    before the first step and after each. Control: `step`. Raises ValueError when their numbers differ or there is none.
+    """
+    if len(images) == 0 or logits.ndim != 3 or not len(images) == len(labels) == logits.shape[1]:
+        raise ValueError(
+            f"at least one image is needed, and for each a label and logits after each step: got {len(images)} images, "
+            f"{len(labels)} labels and logits of shape {tuple(logits.shape)}"
+        )
+    images, labels, logits = images.detach().cpu().clone(), labels.cpu().clone(), logits.detach().cpu().clone()
+    curves = {
+        "loss": torch.stack([nn.functional.cross_entropy(each, labels) for each in logits]),
+        "accuracy": (logits.argmax(dim=2) == labels).float().mean(dim=1),
+    }
+    step = widgets.IntSlider(0, 0, len(logits) - 1, description="step", **WIDE)
+    draw = partial(draw_step, images=images, labels=labels, answers=logits.argmax(dim=2), curves=curves)
+    return Panel({"step": step}, draw, (10.5, 4.6))
+
+
+def draw_step(
+    figure: Figure,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    answers: torch.Tensor,
+    curves: dict[str, torch.Tensor],
+    step: int,
+) -> str:
+    """Loss and accuracy on the batch with a line at the step, and the images with the answers of that step."""
+    axes = figure.subplot_mosaic([["loss", "images"], ["accuracy", "images"]], width_ratios=[1, 1.9])
+    for name, values in curves.items():
+        axes[name].plot(values.numpy(), color=COLORS["train"])
+        axes[name].axvline(step, color="black", linewidth=1.5)
+        axes[name].set(ylabel=name, ylim=(0, 1.05 * float(values.max())))
+    axes["accuracy"].set(xlabel="step", ylim=(0, 1.05))
+    axes["accuracy"].yaxis.set_major_formatter(PercentFormatter(1))
+    correct = answers[step] == labels
+    draw_answered(axes["images"], images, answers[step], correct)
+    right, loss = int(correct.sum()), curves["loss"][step]
+    axes["images"].set_title(f"step {step}: {right} of {len(labels)} right")
+    return f"Step {step} of {len(answers) - 1}: loss {loss:.4f}, {right} of {len(labels)} answers right."
+
+
+def draw_answered(ax: Axes, images: torch.Tensor, answers: torch.Tensor, correct: torch.Tensor) -> None:
+    """Images in rows of eight, above each the network's answer; the wrong ones with a cross and a frame."""
+    width, height = 32, 43  # of a place, in pixels: above an image of 28 × 28 the answer
+    paper = torch.zeros(height * -(-len(images) // 8), width * min(8, len(images)))
+    for place, (image, answer, is_correct) in enumerate(zip(images[:, 0], answers.tolist(), correct.tolist())):
+        left, top = width * (place % 8) + 2, height * (place // 8) + 13
+        paper[top : top + 28, left : left + 28] = image
+        look: dict[str, Any] = {"color": "black"} if is_correct else {"color": WRONG, "fontweight": "bold"}
+        text = str(answer) if is_correct else f"✗ {answer}"
+        ax.text(left + 14, top - 2, text, ha="center", va="bottom", fontsize=13, **look)
+        edge: dict[str, Any] = {"edgecolor": "lightgray"} if is_correct else {"edgecolor": WRONG, "linewidth": 3}
+        ax.add_patch(Rectangle((left - 0.5, top - 0.5), 28, 28, fill=False, **edge))
+    ax.imshow(paper.numpy(), vmin=0, vmax=1, cmap="gray_r")
+    ax.set_axis_off()
+
+
+def curve_reader(history: History, weights: Sequence[torch.Tensor], marked: torch.Tensor | None = None) -> Panel:
     """Step through the epochs of a run: the curves, and the first layer's weights after that epoch as images.
 
-    `weights`: one tensor (units, 784) for each epoch of `history`. Control: `epoch`, by slider or by the play button.
-    Raises ValueError when their numbers differ or there is no epoch.
+    `weights`: one tensor (units, 784) for each epoch of `history`. `marked`: (units,) booleans, which units get a
+    frame. Control: `epoch`, by slider or by the play button. Raises ValueError when the numbers of epochs or units
+    differ or there is no epoch.
     """
     if len(history) == 0 or len(weights) != len(history):
         raise ValueError(
@@ -108,35 +172,46 @@ def curve_reader(history: History, weights: Sequence[torch.Tensor]) -> Panel:
             f"tensors and {len(history)} epochs"
         )
     stacked = torch.stack([each.detach().cpu() for each in weights])
+    marked = torch.zeros(stacked.shape[1], dtype=torch.bool) if marked is None else marked.cpu()
+    if len(marked) != stacked.shape[1]:
+        raise ValueError(f"one mark is needed for each of {stacked.shape[1]} units, got {len(marked)}")
     epoch = widgets.IntSlider(1, 1, len(history), description="epoch", **WIDE)
     play = widgets.Play(min=1, max=len(history), interval=500, show_repeat=False)
-    panel = Panel(
-        {"epoch": epoch}, partial(draw_epoch, history=history, weights=stacked), (10.5, 4.4), shown=[play, epoch]
-    )
+    draw = partial(draw_epoch, history=history, weights=stacked, marked=marked)
+    panel = Panel({"epoch": epoch}, draw, (10.5, 4.4), shown=[play, epoch])
     widgets.jslink((play, "value"), (epoch, "value"))
     return panel
 
 
-def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, epoch: int) -> str:
+def draw_epoch(figure: Figure, history: History, weights: torch.Tensor, marked: torch.Tensor, epoch: int) -> str:
     """Loss and accuracy with a line at the epoch, and the weights of the first 24 units."""
-    axes = figure.subplot_mosaic([["loss", "units"], ["accuracy", "units"]], width_ratios=[1, 1.35])
+    axes = figure.subplot_mosaic([["loss", "units"], ["accuracy", "units"]], width_ratios=[1, 1.5])
     plot_history(history, axes=np.array([axes["loss"], axes["accuracy"]]))
     for name in ("loss", "accuracy"):
         axes[name].axvline(epoch, color="black", linewidth=1.5)
     axes["loss"].set(title=f"epoch {epoch}", xlabel="")
-    axes["accuracy"].set_title("")
     axes["loss"].legend(loc="upper right")
     axes["accuracy"].legend().remove()
     largest = float(weights[:, :24].abs().quantile(0.999))
-    images = nn.functional.pad(weights[epoch - 1, :24].reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
-    rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
-    rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
-    axes["units"].imshow(torch.cat(rows).numpy(), cmap="RdBu", vmin=-largest, vmax=largest, interpolation="nearest")
-    axes["units"].set_title(f"weights of {len(images)} units")
-    axes["units"].set_axis_off()
+    draw_weights(axes["units"], weights[epoch - 1, :24], marked, largest)
     row = history.to_frame().loc[epoch]
     return (
         f"Epoch {epoch} of {len(history)}: training loss {row.train_loss:.3f}, validation loss "
         f"{row.valid_loss:.3f} (lowest in epoch {history.best_epoch}), validation accuracy "
         f"{row.valid_accuracy:.2%}. Mean size of the first layer's weights: {weights[epoch - 1].abs().mean():.4f}."
     )
+
+
+def draw_weights(ax: Axes, weights: torch.Tensor, marked: torch.Tensor, largest: float) -> None:
+    """The weights (units, 784) as images in rows of 6, a frame around the marked ones; a colour bar to ±`largest`."""
+    images = nn.functional.pad(weights.reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
+    rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
+    rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
+    look = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+    picture = ax.imshow(torch.cat(rows).numpy(), **look)
+    for unit in marked[: len(images)].nonzero()[:, 0].tolist():
+        corner = (30 * (unit % 6) + 0.5, 30 * (unit // 6) + 0.5)
+        ax.add_patch(Rectangle(corner, 28, 28, fill=False, color="black", linewidth=2.5))
+    ax.set_title(f"weights of {len(images)} units")
+    ax.set_axis_off()
+    ax.figure.colorbar(picture, ax=ax, shrink=0.8, pad=0.02)
