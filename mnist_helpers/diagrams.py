@@ -35,13 +35,16 @@ def plot_neuron(
         raise ValueError(f"one weight is needed for each input and at least one input, got {len(x)} and {len(w)}")
     ax = new_axes(size=(11, 1 + 0.9 * len(x)))[0, 0] if ax is None else ax
     total, middle = sum(a * b for a, b in zip(x, w)), (len(x) - 1) / 2
+    largest = max(map(abs, w)) or 1.0
     for row, (value, weight) in enumerate(zip(x, w)):
-        ax.plot([0, 4], [row, middle], color=NEGATIVE if weight < 0 else POSITIVE, linewidth=1 + 4 * abs(weight))
+        ax.plot(
+            [0, 4], [row, middle], color=NEGATIVE if weight < 0 else POSITIVE, linewidth=1 + 5 * abs(weight) / largest
+        )
         write(ax, 0, row, signed(value), "circle")
         write(ax, 1.8, row + 0.45 * (middle - row), f"× {signed(weight)}")
     ax.plot([4, 10], [middle, middle], color="black", linewidth=1.5, zorder=0)
     write(ax, 4, middle, signed(total), "round")
-    write(ax, 6, middle, f"{'−' if bias < 0 else '+'} {abs(bias):.2f}")
+    write(ax, 6, middle, f"{'−' if bias < 0 else '+'} {signed(abs(bias))}")
     write(ax, 8, middle, f"max(0, {signed(total + bias)})", "round")
     write(ax, 10, middle, signed(max(total + bias, 0)), "circle")
     for place, name in zip((0, 1.8, 4, 6, 8, 10), ("inputs", "weights", "sum", "bias", "ReLU", "output")):
@@ -52,8 +55,8 @@ def plot_neuron(
 
 
 def signed(value: float) -> str:
-    """The number with a minus sign as long as the plus."""
-    return f"{value:.2f}".replace("-", "−")
+    """The number, short, with a minus sign as long as the plus."""
+    return f"{value:.3g}".replace("-", "−")
 
 
 def write(ax: Axes, x: float, y: float, text: str, boxstyle: str = "") -> None:

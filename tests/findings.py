@@ -52,6 +52,14 @@ def _right_of_200_draws(text, rate):
     return right
 
 
+def switching_on_is_not_training(text):
+    rows = numbers(text, r"dropout rate #: trained with it # ± # %, switched on # ± # %")
+    assert [rate for rate, *_ in rows] == [0.0, 0.2, 0.5, 0.8]
+    *_, (_, trained, _, switched_on, _) = rows
+    assert trained - switched_on > 20, "far better"
+    assert rows[1][1] > rows[1][3], "trained at 0.2 and answering without dropout is better than with it"
+
+
 # ---------------------------------------------------------------- lesson 3a
 
 

@@ -1,5 +1,5 @@
-// Four things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets or folded cells, and one for keyboards.
-// 2 to 4 act on the panels of these lessons only, which have the class mnist-panel; 1 gives what would otherwise be missing, 5 acts on folded cells.
+// Three things that jupyterlab-rise (up to 0.43.1) lacks for slides with ipywidgets, and one for keyboards.
+// 2 to 4 act on the panels of these lessons only, which have the class mnist-panel; 1 gives what would otherwise be missing.
 
 // 1. The module @jupyterlab/console, without which ipywidgets 8 does not load in the slides:
 // https://github.com/jupyterlab-contrib/rise/issues/119. These are the two names that ipywidgets takes from it.
@@ -28,10 +28,6 @@ window.addEventListener("resize", event => {
 document.addEventListener("keydown", event => {
   if (event.key === "Tab" && event.target.matches(".mnist-panel canvas")) event.stopPropagation();
 }, true);
-
-// 5. The first line of a folded cell stands in the slides in huge letters: give it the size of other code.
-document.head.append(document.createElement("style"));
-document.head.lastChild.textContent = ".rise-enabled .jp-Placeholder { font-size: 20px; line-height: 1.5 }";
 
 window._JUPYTERLAB ??= {};
 window._JUPYTERLAB["mnist-helpers-rise"] = {
