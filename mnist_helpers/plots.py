@@ -91,18 +91,23 @@ def plot_history(
     return axes
 
 
-def plot_predictions(predictions: Predictions, *, columns: int = 5, axes: np.ndarray | None = None) -> np.ndarray:
+def plot_predictions(
+    predictions: Predictions, *, confidence: bool = False, columns: int = 5, axes: np.ndarray | None = None
+) -> np.ndarray:
     """Draw each image with "T: 7  P: 7" above it: the true and the predicted label.
 
-    A wrong prediction stands in bold and another colour, with a cross and a frame. Returns the axes.
+    With `confidence` that too, cut to one decimal place: "T: 7  P: 7 (99.9 %)". A wrong prediction stands in bold and
+    another colour, with a cross and a frame. Returns the axes.
     """
     if len(predictions) == 0:
         raise ValueError("there are no predictions to draw, at least one image is needed")
     titles = [f"T: {true}  P: {predicted}" for true, predicted in zip(predictions.labels, predictions.predicted)]
+    if confidence:
+        titles = [f"{title} ({int(1000 * share) / 10:.1f} %)" for title, share in zip(titles, predictions.confidence)]
     columns = check_whole("columns", columns)
     if axes is None:
         rows = -(-len(predictions) // columns)
-        axes = new_axes(rows, columns, (1.6 * columns, 1.8 * rows))
+        axes = new_axes(rows, columns, ((2.1 if confidence else 1.6) * columns, 1.8 * rows))
     plot_digits(predictions.images, titles, axes=axes)
     for ax, title, correct in zip(axes.flat, titles, predictions.correct):
         if not correct:
@@ -141,12 +146,12 @@ def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -
     return ax
 
 
-def plot_calibration(predictions: Predictions, *, bins: int = 10, ax: Axes | None = None) -> Axes:
-    """Draw accuracy against confidence in groups of equal width, with 95 % intervals and the line of agreement."""
+def plot_calibration(predictions: Predictions, *, bins: int | list[float] = 10, ax: Axes | None = None) -> Axes:
+    """Draw accuracy against confidence in the groups of `calibration_table`: 95 % intervals, the line of agreement."""
     ax = new_axes(size=(7, 5))[0, 0] if ax is None else ax
     table = calibration_table(predictions, bins)
     errors = [(table["accuracy"] - table["low"]).clip(lower=0), (table["high"] - table["accuracy"]).clip(lower=0)]
-    ax.plot([0, 1], [0, 1], ":", color="gray", label="confidence = accuracy")
+    ax.plot([1e-6, 1 - 1e-6], [1e-6, 1 - 1e-6], ":", color="gray", label="confidence = accuracy")
     look: dict[str, Any] = {"fmt": "o", "capsize": 4, "color": COLORS["test"], "label": "predictions, 95 % interval"}
     ax.errorbar(table["confidence"], table["accuracy"], yerr=errors, **look)
     below: dict[str, Any] = {"xytext": (0, -16), "textcoords": "offset points", "ha": "center", "fontsize": 13}

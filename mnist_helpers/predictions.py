@@ -112,14 +112,15 @@ def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predi
     return Predictions(torch.cat(logits), torch.cat(labels), torch.cat(images))
 
 
-def calibration_table(predictions: Predictions, bins: int = 10) -> pd.DataFrame:
-    """Predictions grouped by confidence into `bins` equally wide groups: does 90 % confidence mean 90 % correct?
+def calibration_table(predictions: Predictions, bins: int | list[float] = 10) -> pd.DataFrame:
+    """Predictions grouped by confidence: does 90 % confidence mean 90 % correct?
 
+    `bins`: how many groups of equal width, or a list of their edges from 0 to 1; the upper edge belongs to its group.
     Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy).
     Groups without any prediction are left out.
     """
-    bins = check_whole("bins", bins)
-    group = (predictions.confidence * bins).ceil().clamp(1, bins)
+    edges = torch.tensor(bins) if isinstance(bins, list) else torch.linspace(0, 1, check_whole("bins", bins) + 1)
+    group = torch.bucketize(predictions.confidence, edges)
     rows = []
     for number in group.unique():
         part = predictions[group == number]

@@ -195,19 +195,60 @@ def test_lesson_1_says_what_the_pixels_show(sample):
     assert 0.4 < (at_once[0] | at_once[1]).float().mean() < 0.6, "in about half of the images at least one"
 
 
+def of_lesson_5(pattern):
+    return stored_numbers("05_predictions", pattern)
+
+
 def test_lesson_5_says_what_its_stills_show():
-    ((answered, wrong), (fewer, still_wrong)) = stored_numbers(
-        "05_predictions", r"images answered \(([\d.]+)%\), (\d+) of them wrong"
+    ((accuracy,),) = of_lesson_5(r"validation accuracy ([\d.]+)%")
+    ((answered, _, share), (fewer, still_wrong, last_share)) = of_lesson_5(
+        r"images answered \(([\d.]+)%\), (\d+) of them wrong \(([\d.]+)% of"
     )
-    assert fewer < answered and 0 < still_wrong < 0.6 * wrong, "a large part of the mistakes goes, some stay"
+    assert share < (100 - accuracy) / 2 and answered > 95, "less than half are wrong, and few are refused"
+    assert fewer < 50 and still_wrong >= 1 and last_share > 0, "most are refused, and some wrong answers are left"
+
+
+def test_lesson_5_says_what_its_chosen_threshold_is_worth():
+    ((valid,),) = of_lesson_5(r"chosen: threshold [\d.]+; validation: ([\d.]+)% of the answers wrong")
+    ((test, low, high),) = of_lesson_5(r"([\d.]+)% of the answers wrong, 95 % interval ([\d.]+)% to ([\d.]+)%")
+    assert 0.45 < valid <= 0.5, "just below the bound"
+    assert test != valid and low < test < 0.5 < high, "it could have been on the other side"
+
+
+def test_lesson_5_says_what_precision_and_recall_show():
+    by_hand = of_lesson_5(r"precision ([\d.]+), recall ([\d.]+), F1 ([\d.]+)")
+    lines = of_lesson_5(r"\n +(\d) +(0\.\d+) +(0\.\d+) +(0\.\d+) +\d+")
+    assert [digit for digit, *_ in lines] == list(range(10)) and [tuple(lines[7][1:])] == by_hand
+    precision, recall = [{int(line[0]): line[column] for line in lines} for column in (1, 2)]
+    assert min(precision, key=precision.get) == 8 and recall[8] > precision[8]
+    assert min(recall, key=recall.get) == 2 and precision[2] > sorted(precision.values())[-3], "one of the two highest"
+    steps = of_lesson_5(r"threshold (0\.\d+): precision ([\d.]+), recall ([\d.]+)")
+    assert [step for step, _, _ in steps] == [0.5, 0.9, 0.99]
+    for (_, precise, found), (_, more_precise, fewer) in zip(steps, steps[1:]):
+        assert precise < more_precise and found > fewer
+
+
+def test_lesson_5_says_where_confidence_and_accuracy_agree():
+    text = text_outputs(next(read(path) for path in PATHS if path.stem == "05_predictions"))
+    rows = re.findall(r"(?m)^ *\d+ +([\d.]+) +([\d.]+) +[\d.]+ +[\d.]+ +(True|False)$", text)
+    assert [agrees for *_, agrees in rows] == ["True", *3 * ["False"], *2 * ["True"]]
+    assert all(float(confidence) > float(accuracy) for confidence, accuracy, agrees in rows if agrees == "False")
+
+
+def test_lesson_5_says_how_digits_and_images_differ():
+    assert of_lesson_5(r"(\d) of the seven and (\d+) of all")[0][0] == 0, "none of the seven"
+    assert 1 < len(of_lesson_5(r"digit (\d): the whole interval lies (?:above|below)")) < 6
+    ((most, _, _),) = of_lesson_5(r"most frequent wrong answer: (\d), in (\d+) of (\d+) mistakes")
+    assert most == 8, "the digit that the text names"
 
 
 def test_lesson_5_reaches_what_the_text_names():
-    ((accuracy, low, high),) = stored_numbers(
-        "05_predictions", r"test accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%"
+    ((valid, valid_low, valid_high),) = of_lesson_5(
+        r"validation accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%"
     )
-    assert 97 <= accuracy <= 98
-    assert low < accuracy < high
+    ((accuracy, low, high),) = of_lesson_5(r"\ntest accuracy ([\d.]+)%, 95 % interval ([\d.]+)% to ([\d.]+)%")
+    assert 97 <= accuracy <= 98 and low < accuracy < high
+    assert accuracy > valid and low < valid and valid_high > accuracy, "a bit above; they overlap widely"
 
 
 NEITHER = {"dropout": 0.0, "weight_decay": 0.0}

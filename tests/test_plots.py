@@ -197,6 +197,16 @@ def test_only_wrong_predictions_have_a_cross_bold_letters_another_colour_and_a_w
     assert len(axes[0, 1].get_xticks()) == len(axes[0, 1].get_yticks()) == 0
 
 
+def test_the_confidence_may_stand_behind_the_labels_and_is_never_rounded_up(three):
+    sure = Predictions(three.logits * torch.tensor([[1.0], [2.0], [3.0]]), three.labels, three.images)
+    axes = plot_predictions(sure, confidence=True)
+    shares = sure.confidence.tolist()
+    assert shares[2] > 0.9999 and all(
+        f"{share:.4f}"[2:4] in title for share, title in zip(shares, titles_of(axes)[0:2])
+    )
+    assert titles_of(axes)[2] == "T: 1  P: 1 (99.9 %)" and titles_of(axes)[1].startswith("✗ T: 5  P: 3 (")
+
+
 def test_the_bars_are_the_probabilities_and_an_arrow_points_at_that_of_the_true_class():
     ax = plots.plot_probabilities(SHARES)
     assert [bar.get_height() for bar in ax.patches] == pytest.approx(SHARES.tolist())
@@ -231,7 +241,7 @@ def test_rows_of_the_confusion_matrix_are_true_labels_and_each_digit_has_one(thr
     assert names_of(ax) == ("predicted label", "true label")
 
 
-@pytest.mark.parametrize("bins", [5, 10])
+@pytest.mark.parametrize("bins", [5, 10, [0, 0.5, 0.9, 0.99, 1]], ids=str)
 def test_the_calibration_shows_the_groups_of_the_table_beside_the_line_of_agreement(predictions, bins):
     ax, table = plots.plot_calibration(predictions, bins=bins), calibration_table(predictions, bins)
     points, _, (bars,) = ax.containers[0].lines
@@ -241,7 +251,10 @@ def test_the_calibration_shows_the_groups_of_the_table_beside_the_line_of_agreem
     assert texts_of(ax.texts) == [f"{images:,}" for images in table["images"]]
     np.testing.assert_allclose([text.xy for text in ax.texts], table[["confidence", "low"]])
     assert all(text.xyann[1] < 0 for text in ax.texts)  # below the interval
-    assert ax.lines[0].get_xydata().tolist() == [[0, 0], [1, 1]]
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[0, 0], [1, 1]], atol=1e-5)
+    assert (ax.lines[0].get_xydata() % 1 > 0).all(), (
+        "within 0 and 1, so that axes with more room for the last percent have it"
+    )
     assert texts_of(ax.get_legend().get_texts()) == ["confidence = accuracy", "predictions, 95 % interval"]
     assert names_of(ax) == ("confidence (mean of the group)", "accuracy")
 

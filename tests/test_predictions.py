@@ -109,6 +109,12 @@ def test_a_number_that_is_not_whole_or_too_small_is_refused(predictions, number)
         predictions.sample(1001)
 
 
+def test_the_groups_may_be_named_by_their_edges():
+    table = calibration_table(said([0.94, 0.45, 0.92, 1.0, 0.97], [True, False, True, True, False]), [0, 0.5, 0.95, 1])
+    assert table["images"].tolist() == [1, 2, 2], "the upper edge belongs to its group"
+    assert table["accuracy"].tolist() == [0, 1, 0.5]
+
+
 @pytest.mark.parametrize("bins", [1, 5, 10, 37])
 def test_each_prediction_is_in_one_group_with_its_interval(predictions, bins):
     table = calibration_table(predictions, bins)

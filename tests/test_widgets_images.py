@@ -8,7 +8,7 @@ import torch
 from matplotlib.text import Text
 from torch.utils.data import TensorDataset
 
-from mnist_helpers.widgets.images import digit_browser, prediction_explorer
+from mnist_helpers.widgets.images import THRESHOLDS, digit_browser, prediction_explorer
 from panels import axes_titled, choices, moved, words_of
 
 # ---------------------------------------------------------------- digit_browser
@@ -83,7 +83,12 @@ def masks_of(predictions, threshold):
     return {"wrong": answered & ~correct, "right": answered & correct, "refused": ~answered}
 
 
-@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.9, 1.0])
+def test_the_thresholds_are_plain_decimals_that_come_as_near_to_1_as_0_99999():
+    assert sorted(set(THRESHOLDS)) == THRESHOLDS and THRESHOLDS[0] == 0 and THRESHOLDS[-1] == 0.99999
+    assert {0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9995} <= set(THRESHOLDS)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.9, 0.99999])
 def test_words_and_curves_count_the_answers_and_the_wrong_ones(explorer, sure, threshold):
     masks, still = masks_of(sure, threshold), explorer.still(threshold=threshold)
     wrong = int(masks["wrong"].sum())
@@ -92,8 +97,18 @@ def test_words_and_curves_count_the_answers_and_the_wrong_ones(explorer, sure, t
     assert (f"({wrong / max(answered, 1):.2%} of the answers)" in still.words) == (answered > 0)
     for title, share in (("answered", answered / 1000), ("wrong, of the answered", wrong / (answered or np.nan))):
         curve = axes_titled(still.figure, title).lines[0]
-        np.testing.assert_allclose(curve.get_xdata(), np.arange(101) / 100)
-        assert curve.get_ydata()[round(100 * threshold)] == pytest.approx(share, nan_ok=True)
+        assert list(curve.get_xdata()) == THRESHOLDS
+        assert curve.get_ydata()[THRESHOLDS.index(threshold)] == pytest.approx(share, nan_ok=True)
+
+
+def test_the_last_percent_has_as_much_room_as_the_others_and_the_share_of_wrong_answers_is_logarithmic(explorer):
+    answered, wrong = [axes_titled(explorer.still().figure, title) for title in ("answered", "wrong, of the answered")]
+    for ax in (answered, wrong):
+        places = ax.transData.transform([(each, 0.01) for each in (0, 0.9, 0.99, 0.999)])[:, 0]
+        np.testing.assert_allclose(np.diff(places), places[1] - places[0], rtol=1e-6)
+        assert [text.get_text() for text in ax.get_xticklabels()][:4] == ["0", "0.9", "0.99", "0.999"]
+    assert (answered.get_yscale(), wrong.get_yscale()) == ("linear", "log")
+    assert wrong.yaxis.get_major_formatter()(0.001, 0) == "0.1%"
 
 
 @pytest.mark.parametrize("kind", ["wrong", "right", "refused"])

@@ -16,6 +16,8 @@ from mnist_helpers.plots import COLORS, plot_predictions
 from mnist_helpers.predictions import Predictions
 from mnist_helpers.widgets.panel import NARROW, WIDE, Panel, classes_of
 
+THRESHOLDS = [0.0] + [round(1 - tenth / 10**place, place) for place in range(1, 6) for tenth in range(9, 0, -1)]
+
 
 def digit_browser(dataset: TensorDataset) -> Panel:
     """Look at images one by one and at their pixels as numbers, 0 (paper) to 255 (ink).
@@ -77,23 +79,24 @@ def write_numbers(ax: Axes, pixels: np.ndarray, top: int, left: int, chosen: tup
 def prediction_explorer(predictions: Predictions) -> Panel:
     """Let the network answer only above a threshold of confidence, and look at the ten images nearest to it.
 
-    Controls: `threshold` (0 to 1), `true` and `predicted` (a class, or "any"), `kind` ("wrong" or "right"
+    Controls: `threshold` (one of `THRESHOLDS`), `true` and `predicted` (a class, or "any"), `kind` ("wrong" or "right"
     answers, or the "refused"). Raises ValueError without predictions.
     """
     if len(predictions) == 0:
         raise ValueError("there are no predictions to explore, at least one image is needed")
     classes = [(str(each), each) for each in ("any", *range(10))]
     controls = {
-        "threshold": widgets.FloatSlider(0.5, min=0, max=1, step=0.01, description="threshold", **WIDE),
+        "threshold": widgets.SelectionSlider(
+            options=[(f"{each:g}", each) for each in THRESHOLDS], value=0.5, description="threshold", **WIDE
+        ),
         "true": widgets.Dropdown(options=classes, description="true digit", **NARROW),
         "predicted": widgets.Dropdown(options=classes, description="predicted digit", **NARROW),
         "kind": widgets.ToggleButtons(options=["wrong", "right", "refused"], style={"button_width": "100px"}),
     }
-    thresholds = torch.arange(101) / 100
-    answered = torch.stack([predictions.confidence >= threshold for threshold in thresholds])
+    answered = torch.stack([predictions.confidence >= threshold for threshold in THRESHOLDS])
     wrong = answered & ~predictions.correct
     shares = {"answered": answered.float().mean(dim=1), "wrong": wrong.sum(dim=1) / answered.sum(dim=1)}
-    table = pd.DataFrame({"threshold": thresholds, **shares})
+    table = pd.DataFrame({"threshold": THRESHOLDS, **shares})
     return Panel(controls, partial(draw_answers, predictions=predictions, table=table), (10.5, 4.6))
 
 
@@ -120,7 +123,7 @@ def draw_answers(
     number, wrong = int(answered.sum()), int(kinds["wrong"].sum())
     share = f" ({wrong / number:.2%} of the answers)" if number else ""
     return (
-        f"Threshold {threshold:.2f}: {number:,} of {len(predictions):,} images answered "
+        f"Threshold {threshold:g}: {number:,} of {len(predictions):,} images answered "
         f"({number / len(predictions):.1%}), {wrong:,} of them wrong{share}. True digit {true}, predicted "
         f"{predicted}, {kind}: {int(chosen.sum()):,} images, {len(found)} shown, the nearest to the "
         f"threshold first."
@@ -128,15 +131,22 @@ def draw_answers(
 
 
 def draw_shares(axes: dict[str, Axes], table: pd.DataFrame, threshold: float) -> None:
-    """The shares answered and wrong against the threshold, with a line at the chosen one."""
+    """The shares answered and wrong against the threshold, with a line at the chosen one.
+
+    From left to right 1 − threshold falls by the same factor everywhere; the share of wrong answers is logarithmic.
+    """
+    scale = (lambda each: -np.log10(np.maximum(1 - each, 1e-9)), lambda step: 1 - 10.0**-step)
     for column, title in (("answered", "answered"), ("wrong", "wrong, of the answered")):
         ax = axes[column]
         ax.plot(table["threshold"], table[column], color=COLORS["test"])
         ax.axvline(threshold, color="black", linewidth=1.5)
-        ax.set_title(title)
-        ax.set(xlim=(-0.02, 1.02), ylim=(0, None))
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
-    axes["wrong"].set_xlabel("threshold")
+        ax.set(title=title, xlim=(THRESHOLDS[0], THRESHOLDS[-1]))
+        ax.set_xscale("function", functions=scale)
+        ax.set_xticks([0, 0.9, 0.99, 0.999, 0.9999], ["0", "0.9", "0.99", "0.999", "0.9999"], fontsize=13)
+    axes["answered"].set(ylim=(0, 1.02))
+    axes["answered"].yaxis.set_major_formatter(PercentFormatter(1))
+    axes["wrong"].set(xlabel="threshold", yscale="log", ylim=(1e-4, 1.5 * table["wrong"].clip(lower=0.03).max()))
+    axes["wrong"].yaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
 
 
 def draw_gallery(axes: np.ndarray, predictions: Predictions) -> None:

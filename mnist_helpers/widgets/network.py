@@ -207,7 +207,7 @@ def draw_weights(ax: Axes, weights: torch.Tensor, marked: torch.Tensor, largest:
     images = nn.functional.pad(weights.reshape(-1, 28, 28), (1, 1, 1, 1), value=float("nan"))
     rows = [torch.cat(list(row), dim=1) for row in images.split(6)]
     rows[-1] = nn.functional.pad(rows[-1], (0, rows[0].shape[1] - rows[-1].shape[1]), value=float("nan"))
-    look = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
+    look: dict[str, Any] = {"cmap": "RdBu", "vmin": -largest, "vmax": largest, "interpolation": "nearest"}
     picture = ax.imshow(torch.cat(rows).numpy(), **look)
     for unit in marked[: len(images)].nonzero()[:, 0].tolist():
         corner = (30 * (unit % 6) + 0.5, 30 * (unit // 6) + 0.5)

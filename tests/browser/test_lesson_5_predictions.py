@@ -12,16 +12,17 @@ def test_the_explorer_by_keyboard(lesson):
     panel.choice("true digit").press("9")
     panel.choice("predicted digit").press("4")
     words = panel.settle()[1]
-    count = lesson.ask("int(((predictions.labels == 9) & (predictions.predicted == 4)).sum())")
+    count = lesson.ask("int(((valid_predictions.labels == 9) & (valid_predictions.predicted == 4)).sum())")
     assert f"True digit 9, predicted 4, wrong: {count} images" in words
     assert "right: 0 images, 0 shown" in panel.click("right")[1]
+    assert "Threshold 0.99999" in panel.move("threshold", "End")[1]
 
 
 def test_all_works_again_after_a_restart_of_the_kernel(lesson):
     lesson.restart_kernel()
     lesson.run_all()
     panel = lesson.panel()
-    assert "Threshold 1.00" in panel.move("threshold", "End")[1]
+    assert "Threshold 0.99999" in panel.move("threshold", "End")[1]
     assert "'output_type': 'error'" not in str(lesson.cells())
 
 
