@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from torch import nn
 
-from mnist_helpers.model import count_parameters
 from mnist_helpers.plots import new_axes
 
 NEGATIVE, POSITIVE = "#B2182B", "#2166AC"  # weights: the two ends of the colour map RdBu
@@ -68,12 +67,14 @@ def write(ax: Axes, x: float, y: float, text: str, boxstyle: str = "") -> None:
 def layer_columns(model: nn.Module) -> list[tuple[int, list[str]]]:
     """(number of units, names of the layers that act on each of them) of the input and of each linear layer.
 
-    Raises ValueError for a model with no linear layer and for one with parameters outside its linear layers.
+    Raises ValueError for a model without linear layers, with one that has no bias, and with parameters outside of them.
     """
     layers = [layer for layer in model.modules() if not list(layer.children())]
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
-    if not linear or sum(map(count_parameters, linear)) != count_parameters(model):
-        raise ValueError(f"all parameters must be in linear layers, got {[type(layer).__name__ for layer in layers]}")
+    parameters = sum((layer.in_features + 1) * layer.out_features for layer in linear)
+    if not linear or parameters != sum(parameter.numel() for parameter in model.parameters()):
+        names = [type(layer).__name__ for layer in layers]
+        raise ValueError(f"all parameters must be in linear layers with a bias, got {names}")
     columns: list[tuple[int, list[str]]] = [(linear[0].in_features, [])]
     for layer in layers:
         if isinstance(layer, nn.Linear):
@@ -89,12 +90,12 @@ def plot_network(model: nn.Module, *, ax: Axes | None = None) -> Axes:
     `model`: flat layers (`nn.Linear`) in the order in which images pass them, with layers without parameters between.
     """
     columns = layer_columns(model)
-    ax = new_axes(size=(11.5, 5))[0, 0] if ax is None else ax
+    ax = new_axes(size=(11, 4.6))[0, 0] if ax is None else ax
     heights = [unit_heights(units) for units, _ in columns]
     for place, ((inputs, _), (outputs, _)) in enumerate(zip(columns, columns[1:])):
         lines = [[(place, low), (place + 1, high)] for low in heights[place] for high in heights[place + 1]]
         ax.add_collection(LineCollection(lines, colors="gray", linewidths=0.6, alpha=0.5, zorder=0))
-        count = f"{inputs} · {outputs} weights\n+ {outputs} biases\n= {(inputs + 1) * outputs:,}"
+        count = f"({inputs} + 1) · {outputs}\n= {(inputs + 1) * outputs:,}\nparameters"
         ax.text(place + 0.5, 1.12, "Linear", ha="center", fontweight="bold")
         ax.text(place + 0.5, -0.08, count, ha="center", va="top")
     for place, (units, names) in enumerate(columns):
@@ -103,7 +104,7 @@ def plot_network(model: nn.Module, *, ax: Axes | None = None) -> Axes:
             ax.text(place, 0.5, "⋮", ha="center", va="center", fontsize=22)
         ax.text(place, 1.12, f"(batch, {units})", ha="center")
         ax.text(place, -0.08, "\n".join(names), ha="center", va="top", fontweight="bold")
-    ax.set(xlim=(-0.4, len(columns) - 0.6), ylim=(-0.5, 1.2))
+    ax.set(xlim=(-0.3, len(columns) - 0.7), ylim=(-0.42, 1.22))
     ax.set_axis_off()
     return ax
 

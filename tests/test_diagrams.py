@@ -79,11 +79,11 @@ def test_sizes_and_parameters_are_read_from_the_model(model):
     units = [linear[0].in_features, *(layer.out_features for layer in linear)]
     places = texts_at(ax)
     assert {f"(batch, {number})": place for place, number in enumerate(units)}.items() <= places.items()
-    counts = [text for text in places if "weights" in text]
+    counts = [text for text in places if "parameters" in text]
     for place, (text, layer) in enumerate(zip(counts, linear, strict=True)):
         rows, columns = layer.weight.T.shape
         total = f"{count_parameters(layer):,}"
-        assert text == f"{rows} · {columns} weights\n+ {len(layer.bias)} biases\n= {total}"
+        assert text == f"({rows} + 1) · {columns}\n= {total}\nparameters"
         assert places[text] == place + 0.5, "between the units that it joins"
 
 
@@ -102,7 +102,16 @@ def test_small_layers_are_drawn_whole_large_ones_with_dots_and_each_unit_is_join
     assert [len(segments) for segments in lines] == [80, 10]
 
 
-@pytest.mark.parametrize("model", [nn.ReLU(), nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(1352, 10))])
+@pytest.mark.parametrize(
+    "model",
+    [
+        nn.ReLU(),
+        nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(1352, 10)),
+        nn.Sequential(nn.Flatten(), nn.Linear(784, 10, bias=False)),
+    ],
+)
 def test_a_network_of_other_layers_is_refused_with_their_names(model):
-    with pytest.raises(ValueError, match="all parameters must be in linear layers, got .*(ReLU|Conv2d)"):
+    with pytest.raises(
+        ValueError, match="all parameters must be in linear layers with a bias, got .*(ReLU|Conv2d|Flatten)"
+    ):
         plot_network(model)

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "predictions": {"checks", "data", "training"},
     "runs": {"data", "files", "model", "training"},
     "plots": {"checks", "predictions", "training"},
-    "diagrams": {"model", "plots"},
+    "diagrams": {"plots"},
     "live": {"data", "model", "training"},
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
