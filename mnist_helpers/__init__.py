@@ -3,7 +3,8 @@
 __version__ = "0.2.0"
 
 from mnist_helpers.data import MNISTData, load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
-from mnist_helpers.model import MNISTNet, count_parameters, layer_table
+from mnist_helpers.diagrams import plot_network, plot_neuron
+from mnist_helpers.model import MNISTNet, count_parameters
 from mnist_helpers.plots import (
     plot_calibration,
     plot_confusion_matrix,

@@ -1,6 +1,5 @@
 """The network of the lessons."""
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -48,20 +47,3 @@ class MNISTNet(nn.Module):
 def count_parameters(model: nn.Module) -> int:
     """How many numbers the optimizer may change: the elements of all parameters that require a gradient."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def layer_table(model: MNISTNet) -> pd.DataFrame:
-    """One row for each layer: its output size, the activation that follows it, and its number of parameters."""
-    rows: list[dict[str, object]] = []
-    output = torch.zeros(1, 1, 28, 28, device=next(model.parameters()).device)
-    for layer in model.layers:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):  # what dropout draws here is not to be seen outside
-            output = layer(output)
-        if isinstance(layer, nn.ReLU):
-            rows[-1]["activation"] = "ReLU"
-        else:
-            name = type(layer).__name__ + (f" (rate {layer.p})" if isinstance(layer, nn.Dropout) else "")
-            rows.append(
-                {"layer": name, "output size": output.shape[1], "activation": "", "parameters": count_parameters(layer)}
-            )
-    return pd.DataFrame(rows)

@@ -35,8 +35,8 @@ def plot_digits(
 ) -> np.ndarray:
     """Draw each image in a grid, with a title above it.
 
-    `images`: (n, 1, 28, 28) or (n, 28, 28), ink dark on white. `titles`: n texts or numbers. Returns the axes, (rows,
-    columns). Raises ValueError when there is no image or not one title for each.
+    `images`: (n, 1, 28, 28) or (n, 28, 28), from 0 (white) to 1 (black). `titles`: n texts or numbers.
+    Returns the axes, (rows, columns). Raises ValueError when there is no image or not one title for each.
     """
     columns = check_whole("columns", columns)
     titles = [""] * len(images) if titles is None else list(titles)
@@ -54,7 +54,7 @@ def plot_digits(
         raise ValueError(f"{len(images)} images need as many axes, got {axes.size}")
     pictures = torch.as_tensor(images).detach().cpu().numpy().reshape(len(images), *images.shape[-2:])
     for ax, picture, title in zip(axes.flat, pictures, titles):
-        ax.imshow(picture, cmap="gray_r")
+        ax.imshow(picture, cmap="gray_r", vmin=0, vmax=1)
         ax.set_title(str(int(title) if isinstance(title, torch.Tensor) else title))
     for ax in axes.flat:
         ax.set_axis_off()

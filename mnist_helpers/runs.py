@@ -20,7 +20,9 @@ from mnist_helpers.model import MNISTNet
 from mnist_helpers.training import History, fit, make_optimizer, pick_device, set_seed
 
 FORMAT = "mnist_helpers run 1"
-SETTINGS = ("dropout", "weight_decay", "epochs", "seed")  # of a run; arguments of `train_run`
+ALWAYS = ("dropout", "weight_decay", "epochs", "seed")  # settings that every file of a run has
+LATER = {"lr": 0.001, "batch_size": 32}  # settings that older files do not have, and what they were then
+SETTINGS = (*ALWAYS, *LATER)  # of a run; arguments of `train_run`
 SHIPPED = ASSETS / "recipe.pt"
 
 
@@ -61,7 +63,7 @@ def train_run(
     optimizer = make_optimizer(model, weight_decay, optimizer_class, lr)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
     settings = {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed}
-    return Run(model, history, settings)
+    return Run(model, history, settings | {"lr": lr, "batch_size": batch_size})
 
 
 def runs_dir() -> Path:
@@ -136,13 +138,14 @@ def read_run(path: Path) -> dict:
             "another program or another version? Then delete it and train again"
         )
     fields = [field.name for field in dataclasses.fields(History)]
-    parts = {"weights": [], "history": fields, "settings": SETTINGS, "versions": [], "data": ["about", "fingerprint"]}
+    parts = {"weights": [], "history": fields, "settings": ALWAYS, "versions": [], "data": ["about", "fingerprint"]}
     kept = {part: content[part] for part in parts if isinstance(content.get(part), dict)}
     missing = [part for part, names in parts.items() if part not in kept or not set(names) <= set(kept[part])]
     if missing:
         raise ValueError(
             f"{path} is incomplete: {', '.join(missing)} is missing or lacks a part. Delete it and train again"
         )
+    content["settings"] = LATER | content["settings"]
     return content
 
 

@@ -59,7 +59,7 @@ def main(names: list[str]) -> None:
     data = load_mnist()
     if data.source != "full":
         sys.exit(f"The notebooks are stored with the results of full MNIST, but this is: {data}")
-    with tempfile.TemporaryDirectory() as runs:  # a fresh place, so that lesson 03 makes what 04 and 05 load
+    with tempfile.TemporaryDirectory() as runs:  # a fresh place, so that no lesson loads what another one made
         os.environ["MNIST_RUNS_DIR"] = runs
         for path in [Path(name) for name in names] or sorted(NOTEBOOKS.glob("*.ipynb")):
             print(path.name, flush=True)

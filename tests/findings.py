@@ -22,20 +22,6 @@ def near_share(share: float, expected: float, draws: int) -> bool:
     return abs(share - expected) < 4 * math.sqrt(expected * (1 - expected) / draws)
 
 
-# ---------------------------------------------------------------- lesson 1
-
-
-def standardized_ends_ahead(text):
-    """In the mean over the seeds."""
-    rows = numbers(text, r"seed \d: scaled #%, standardized #%")
-    assert len(rows) == 5 and sum(scaled for scaled, _ in rows) < sum(standardized for _, standardized in rows)
-
-
-def standardized_leads_most_in_the_first_epoch(text):
-    (first, _), (last, _) = numbers(text, r"epoch +\d+: # ± #")
-    assert first < last < 0
-
-
 # ---------------------------------------------------------------- lesson 2
 
 
@@ -66,7 +52,62 @@ def _right_of_200_draws(text, rate):
     return right
 
 
+def switching_on_is_not_training(text):
+    rows = numbers(text, r"dropout rate #: trained with it # ± # %, switched on # ± # %")
+    assert [rate for rate, *_ in rows] == [0.0, 0.2, 0.5, 0.8]
+    *_, (_, trained, _, switched_on, _) = rows
+    assert trained - switched_on > 20, "far better"
+    assert rows[1][1] > rows[1][3], "trained at 0.2 and answering without dropout is better than with it"
+
+
+# ---------------------------------------------------------------- lesson 3a
+
+
+def batches_agree_at_the_start_only(text):
+    rows = {place: numbers(text, rf"{place} +mean #, standard deviation #")[0] for place in ("start", "lowest point")}
+    (start, start_spread), (lowest, spread) = rows.values()
+    assert start < -4 * start_spread, "nearly all batches point the same way"
+    assert abs(lowest) < spread / 4, "four standard errors of the mean of 500 batches are less"
+
+
+def small_steps_rest_lower(text):
+    ((large, above_large), (small, above_small)) = numbers(text, "learning rate #: # above the lowest loss")
+    assert (large, small) == (0.7, 0.07) and 0 < above_small < above_large / 3
+
+
+def sigmoid_layers_shrink_it_more(text):
+    (relu, _), (sigmoid, _) = numbers(text, r"(?:ReLU|sigmoid) +# ± #")
+    assert abs(relu - math.sqrt(1 / 6)) < 0.1 and abs(sigmoid - math.sqrt(1 / 3) / 4) < 0.03, "as worked out"
+
+
+def depth_and_optimizer_decide(text):
+    """Percent of right answers with 2 hidden layers and with 6, each with SGD and with Adam."""
+    rows = numbers(text, r"(?:ReLU|sigmoid) +# +#")
+    means = [(relu, sigmoid) for (relu, _), (sigmoid, _) in zip(rows[::2], rows[1::2], strict=True)]
+    shallow_sgd, shallow_adam, deep_sgd, deep_adam = means
+    for relu, sigmoid in (shallow_sgd, shallow_adam):
+        assert 75 < sigmoid < relu, "both learn, the sigmoid ends behind"
+    assert deep_sgd[1] < 20 and deep_sgd[0] > 50, "near chance; and learnt"
+    assert 25 < deep_adam[1] < deep_adam[0] - 3 and deep_adam[0] > 80, "it learns, and is still behind"
+
+
 # ---------------------------------------------------------------- lesson 3
+
+
+def a_linear_layer_reads_nine_of_ten(text):
+    first, last = [accuracy for _, accuracy in numbers(text, r"epoch #: validation accuracy #%")]
+    assert 88 < first < 93 and 90 < last < 93
+
+
+def hidden_layers_halve_the_mistakes(text):
+    """About: the linear layer leaves 7 to 10 % wrong, see above."""
+    first, last = [accuracy for _, accuracy in numbers(text, r"epoch #: validation accuracy #%")]
+    assert 93 < first < last and 100 - 0.6 * 7 < last < 100 - 0.25 * 10
+
+
+def a_loop_from_a_blank_cell(text):
+    ((accuracy,),) = numbers(text, r"validation accuracy #%")
+    assert 89 < accuracy < 96
 
 
 def one_step_lowers_the_loss(text):
@@ -79,6 +120,39 @@ def running_is_the_lowest(text):
     assert running[1] < min(train[1], valid[1]) and running[0] > max(train[0], valid[0])
     assert valid[1] > 50, "most digits are read correctly"
     assert abs(train[1] - valid[1]) < min(train[1], valid[1]) - running[1], "these two lie close together"
+
+
+def both_checks_pass(text):
+    ((first, last),) = numbers(text, r"before the first step #, after 100 steps #")
+    assert abs(first - math.log(10)) < 0.1 and last < 0.03
+
+
+def some_are_wrong_after_10_steps(text):
+    ((loss, right),) = numbers(text, r"Step 10 of 100: loss #, # of 32 answers right")
+    assert loss < math.log(10) and 3 < right < 32
+
+
+def right_before_the_loss_is_0(text):
+    ((step, loss, right),) = numbers(text, r"Step # of 100: loss #, # of 32 answers right")
+    assert 0 < step < 100 and right == 32 and loss > 0.05, "all right, and still far from 0"
+
+
+def each_check_finds_its_fault(text):
+    losses = {
+        name: (float(first), float(last))
+        for name, first, last in re.findall(rf"(?m)^(.+?) +first loss +{NUMBER}, after 100 steps {NUMBER}", text)
+    }
+    (good, learnt), (far, also_learnt), (near, stuck) = losses.values()
+    assert list(losses) == ["no fault", "pixels up to 255", "softmax before the loss"]
+    assert abs(good - math.log(10)) < 0.1 and max(learnt, also_learnt) < 0.03
+    assert far > 2 * math.log(10) and abs(near - math.log(10)) < 0.1
+    assert math.log(math.e + 9) - 1 <= round(stuck, 3) + 0.001 < 1.9, "not below the bound that the text names"
+
+
+def shuffled_labels_pass_both_checks(text):
+    both_checks_pass(text)
+    ((accuracy,),) = numbers(text, r"validation: loss \d+\.\d+, accuracy #%")
+    assert 3 < accuracy < 20, "chance"
 
 
 @lru_cache
@@ -100,6 +174,8 @@ def ten_epochs_of_the_recipe(text):
     for quantity, sign in ((1, -1), (2, 1)):  # the loss falls, the accuracy rises
         train, valid = (sign * (rows[-1][column] - rows[0][column]) for column in (quantity, quantity + 2))
         assert train > valid > 0, "both improve, training by more"
+    first, fifth, last = (rows[epoch - 1][4] for epoch in (1, 5, 10))
+    assert first > 0.9 and fifth - first > last - fifth, "most in the first epoch, little in the last five"
 
 
 def every_setting_overfits(text):

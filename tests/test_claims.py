@@ -38,6 +38,7 @@ NO_RESULTS = {  # numbers that only look like results: what stands in the text (
     r"0\.58 · 0\.25 ≈ 0\.14": "theory, worked out in the text",
     r"1/\(1 − 0\.2\) = 1\.25": "worked out in the text",
     r"ln 10 ≈ 2\.30": "worked out in the text",
+    r"ln\(e \+ 9\) − 1 ≈ 1\.46": "worked out in the text",
     r"\| 1 \| 0\.5 \| 0\.1 \| 0\.01 \|": "examples of probabilities",
     r"\| 0 \| 0\.69 \| 2\.30 \| 4\.61 \|": "−ln of these probabilities",
     r"right in 90 % of cases": "an invented program",

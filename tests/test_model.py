@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_helpers import MNISTNet, count_parameters, layer_table
-from panels import random_states
+from mnist_helpers import MNISTNet, count_parameters
 
 
 def test_the_network_is_that_of_the_recipe(model, batch):
@@ -51,15 +50,3 @@ def test_images_of_another_shape_or_type_are_refused_with_what_they_are(model, i
     with pytest.raises(ValueError) as caught:
         model(images)
     assert f"{tuple(images.shape)} {images.dtype}" in str(caught.value) and "(batch, 1, 28, 28)" in str(caught.value)
-
-
-@pytest.mark.parametrize("mode", [True, False], ids=["training", "evaluation"])
-def test_the_table_of_layers_shows_all_of_them_and_changes_nothing(model, mode):
-    before = random_states()
-    table = layer_table(model.train(mode))
-    assert random_states() == before and all(layer.training is mode for layer in model.modules())
-    dropout = "Dropout (rate 0.5)"
-    assert table["layer"].tolist() == ["Flatten", "Linear", dropout, "Linear", dropout, "Linear"]
-    assert table["activation"].tolist() == ["", "ReLU", "", "ReLU", "", ""]
-    assert table["output size"].tolist() == [784, 128, 128, 64, 64, 10]
-    assert table["parameters"].tolist() == [0, 784 * 128 + 128, 0, 128 * 64 + 64, 0, 64 * 10 + 10]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.lesson_minutes import class_minutes, reading_minutes
 from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from mnist_helpers.labs.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
 
@@ -64,6 +65,7 @@ def test_what_the_lessons_are_about_is_shown_once():
     assert len(shown) == len(set(shown))
     needed = [
         "model.MNISTNet",
+        "widgets.descent.descend",
         "training.train_step",
         "training.train_epoch",
         "training.evaluate",
@@ -164,6 +166,15 @@ def test_each_section_has_a_teaching_note(path):
         for label in ("Minutes", "Ask before running", "Expected answer", "Short of time"):
             assert f"**{label}:**" in " ".join(part.split()), (part[:60], label)
     assert "<details><summary>Teaching note</summary>" in parts[0] and "**Minutes:**" in parts[0]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_minutes_of_a_lesson_add_up(path):
+    """In class those of its sections; at the desk what `benchmarks/lesson_minutes.py` estimates, within a fifth."""
+    notebook = read(path)
+    whole, sections = class_minutes(notebook)
+    (stated,) = re.findall(r"\*\*Time:\*\* about (\d+) minutes", notebook.cells[0].source)
+    assert whole == sections and abs(int(stated) - reading_minutes(notebook)) <= reading_minutes(notebook) / 5
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

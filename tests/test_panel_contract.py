@@ -1,4 +1,4 @@
-"""What each of the twelve panels owes its readers, whatever it shows."""
+"""What each panel owes its readers, whatever it shows."""
 
 import asyncio
 import copy
@@ -19,7 +19,7 @@ from mnist_helpers import training, widgets
 from mnist_helpers.labs.own_digits import load_drawings
 from mnist_helpers.live import train_live
 from mnist_helpers.training import History, flushes_denormals
-from mnist_helpers.widgets import clinic, images, ledger, network, pad
+from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad
 from mnist_helpers.widgets import panel as framework
 from panels import (
     EMPTY,
@@ -40,8 +40,10 @@ from small_ledger import made_ledger
 # Each is made at values from which every move can be seen.
 MAKERS = {
     "digit_browser": lambda given: moved(images.digit_browser(given.data.test), position=5),
+    "descent_explorer": lambda given: descent.descent_explorer(given.ink, 1.1 * given.ink),
     "prediction_explorer": lambda given: images.prediction_explorer(given.predictions),
     "dropout_microscope": lambda given: network.dropout_microscope(given.model, given.data.test),
+    "step_explorer": lambda given: network.step_explorer(*given.data.train[:10], given.steps),
     "curve_reader": lambda given: network.curve_reader(given.history, given.weights),
     "training_lab": lambda given: moved(widgets.training_lab(given.more), train_size=500),
     "guess": lambda given: ledger.guess("How much?", given.measured, -3, 3),
@@ -81,10 +83,12 @@ def given(sample, trained, predictions):
         more=dataclasses.replace(sample.with_train_size(501), **parts),
         model=copy.deepcopy(trained.model).cpu().eval(),
         history=trained.history,
+        steps=torch.randn(4, 10, 10, generator=random),
         weights=[torch.randn(128, 784, generator=random) for _ in trained.history.to_frame().index],
         predictions=dataclasses.replace(predictions, logits=8 * predictions.logits),  # some are above every threshold
         measured=pd.Series([0.31, 0.12, 0.27]),
         ledger=made_ledger(*[{"train_size": 96, "epochs": 2, **more} for more in MEASURED]),
+        ink=sample.train.tensors[0].sum(dim=(1, 2, 3))[:20] / 200,
         images={"a digit": sample.test.tensors[0][0], "another": sample.test.tensors[0][1]},
     )
 
@@ -218,8 +222,10 @@ def test_a_still_of_what_no_control_can_be_is_refused(pair):
     "name, nothing, message",
     [
         ("digit_browser", NOTHING, "dataset is empty"),
+        ("descent_explorer", {"ink": torch.zeros(0)}, "at least one input"),
         ("prediction_explorer", {"predictions": []}, "no predictions to explore"),
         ("dropout_microscope", NOTHING, "dataset is empty"),
+        ("step_explorer", {"data": SimpleNamespace(train=EMPTY)}, "at least one image"),
         ("curve_reader", {"history": History(), "weights": []}, "at least one epoch"),
         ("guess", {"measured": pd.Series([], dtype=float)}, "at least 2 seeds"),
         ("ledger_explorer", {"ledger": made_ledger({"network": "wide"})}, "no run of the recipe's network"),

@@ -60,6 +60,7 @@ def assert_shows(axes, images):
     for ax, image in zip(axes.flat, images):
         (drawn,) = ax.images
         np.testing.assert_array_equal(drawn.get_array(), image.squeeze(0))
+        assert drawn.get_clim() == (0, 1), "one scale for all images"
         assert drawn.cmap(0.0)[:3] == (1, 1, 1) and drawn.cmap(1.0)[:3] == (0, 0, 0)
 
 

@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "predictions": {"checks", "data", "training"},
     "runs": {"data", "files", "model", "training"},
     "plots": {"checks", "predictions", "training"},
+    "diagrams": {"model", "plots"},
     "live": {"data", "model", "training"},
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
@@ -56,6 +57,7 @@ MAY_IMPORT = {
     },
     "labs.sweep.__main__": {"labs.ledger", "labs.sweep.grid", "labs.sweep.work", "runs"},
     "widgets.panel": {"plots"},
+    "widgets.descent": {"plots", "widgets.panel"},
     "widgets.images": {"plots", "predictions", "widgets.panel"},
     "widgets.network": {"model", "plots", "training", "widgets.panel"},
     "widgets.training": {"data", "live", "plots", "training", "widgets.panel"},
@@ -201,7 +203,7 @@ def test_a_module_imports_only_the_siblings_below_it(module):
 @pytest.mark.parametrize(
     "package, users",
     [
-        ("matplotlib", {"plots", *WIDGETS}),
+        ("matplotlib", {"plots", "diagrams", *WIDGETS}),
         ("ipywidgets", WIDGETS),
         ("ipycanvas", {"widgets.pad"}),
         ("joblib", {"labs.clinic", "labs.sweep.work"}),

@@ -20,6 +20,8 @@ from mnist_helpers.runs import SHIPPED, load_or_train, load_run, read_run, save_
 from mnist_helpers.training import device_of, evaluate
 from panels import equal_weights
 
+RECIPE = {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 10, "seed": 0, "lr": 0.001, "batch_size": 32}
+
 
 @pytest.fixture
 def path(tmp_path, trained, small):
@@ -145,7 +147,7 @@ def test_a_run_trained_on_other_data_is_refused_with_both_data_unless_any_will_d
 
 def test_train_run_follows_the_recipe_and_is_repeatable_to_the_last_bit(trained, small):
     run = train_run(small, epochs=2, progress=False)
-    assert run.settings == {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 2, "seed": 0} and len(run.history) == 2
+    assert run.settings == RECIPE | {"epochs": 2} and len(run.history) == 2
     assert equal_weights(run.model, trained.model)
 
 
@@ -166,13 +168,26 @@ def first_weights_and_batches(data, monkeypatch, **settings):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"dropout": 0.0}, {"dropout": 0.5}, {"weight_decay": 0.01}, {"epochs": 3}, {"seed": 1}], ids=str
+    "setting",
+    [{"dropout": 0.0}, {"dropout": 0.5}, {"weight_decay": 0.01}, {"epochs": 3}, {"lr": 0.01}, {"seed": 1}],
+    ids=str,
 )
 def test_a_setting_changes_the_run_and_only_the_seed_its_start_and_its_batches(trained, small, monkeypatch, setting):
     weights, batches, run = first_weights_and_batches(small, monkeypatch)
     other_weights, other_batches, other = first_weights_and_batches(small, monkeypatch, **setting)
     assert not equal_weights(other.model, run.model) and other.settings == trained.settings | setting
     assert torch.equal(other_weights, weights) == (other_batches[: len(batches)] == batches) == ("seed" not in setting)
+
+
+def test_the_batch_size_says_how_many_images_a_step_sees(small, monkeypatch):
+    _, batches, run = first_weights_and_batches(small, monkeypatch, batch_size=100, epochs=1)
+    assert len(batches) == -(-len(small.train) // 100) and run.settings["batch_size"] == 100
+
+
+def test_a_file_from_before_a_setting_was_kept_has_its_value_of_then(trained, small, tmp_path):
+    old = {name: value for name, value in trained.settings.items() if name not in ("lr", "batch_size")}
+    path = save_run(tmp_path / "old.pt", dataclasses.replace(trained, settings=old), small)
+    assert load_run(path, small).settings == trained.settings
 
 
 def test_a_run_is_trained_at_first_and_loaded_from_then_on_whatever_the_options_of_fit(own_runs, quick, capsys):
@@ -220,7 +235,7 @@ def test_a_setting_that_there_is_not_is_refused_where_a_run_is_stored_too(own_ru
 def test_the_shipped_run_is_the_recipe_on_full_mnist_and_lies_among_the_ledger_s_seeds():
     """The ledger has ten seeds of this very setting: 99.9 % of further runs lie in their prediction interval."""
     content = read_run(SHIPPED)
-    assert content["settings"] == {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 10, "seed": 0}
+    assert content["settings"] == RECIPE
     assert set(content["versions"]) == {"python", "torch"} and SHIPPED.stat().st_size < 1_000_000
     assert content["data"]["about"] == "Full MNIST: 48,000 training, 12,000 validation and 10,000 test images"
     history, seeds = pd.DataFrame(content["history"]), select(last_epochs(load_ledger()))

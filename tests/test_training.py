@@ -341,8 +341,9 @@ def test_the_optimizer_is_the_recipe_s(model):
     assert type(optimizer) is torch.optim.Adam
     (group,) = optimizer.param_groups
     assert (group["lr"], group["weight_decay"], group["betas"], len(group["params"])) == (0.001, 1e-4, (0.9, 0.999), 6)
-    other = make_optimizer(model, 0.1, torch.optim.AdamW)
-    assert type(other) is torch.optim.AdamW and other.param_groups[0]["weight_decay"] == 0.1
+    other = make_optimizer(model, 0.1, torch.optim.AdamW, lr=0.5)
+    assert type(other) is torch.optim.AdamW
+    assert (other.param_groups[0]["weight_decay"], other.param_groups[0]["lr"]) == (0.1, 0.5)
 
 
 def test_importing_the_package_changes_no_setting_of_pytorch():

@@ -36,6 +36,8 @@ def test_image_numbers_curve_and_words_are_those_of_the_chosen_pixel(browser, sa
     np.testing.assert_array_equal(whole.images[0].get_array(), pixels)
     assert whole.images[0].get_clim() == (0, 255)
     assert list(profile.lines[0].get_ydata()) == pixels[row].tolist()
+    names = [(ax.get_xlabel(), ax.get_ylabel()) for ax in (whole, patch, profile)]
+    assert names == [("column", "row"), ("column", "row"), ("column", "ink, 0 to 255")]
     left, top = (round(edge + 0.5) for edge in whole.patches[0].get_xy())
     square = [(x, y) for y in range(top, top + 7) for x in range(left, left + 7)]
     assert {text.get_position(): text.get_text() for text in patch.texts} == {

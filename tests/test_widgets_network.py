@@ -1,4 +1,4 @@
-"""Dropout under the microscope and the weights epoch by epoch: what the panels show is what the network does."""
+"""Dropout under the microscope, answers step by step, weights epoch by epoch: the panels show what the network does."""
 
 import copy
 
@@ -8,7 +8,8 @@ import torch
 from ipywidgets import Button, Play
 
 from mnist_helpers.model import MNISTNet
-from mnist_helpers.widgets.network import curve_reader, dropout_draws, dropout_microscope
+from mnist_helpers.plots import WRONG
+from mnist_helpers.widgets.network import curve_reader, dropout_draws, dropout_microscope, step_explorer
 from panels import axes_titled, choices, equal_weights, moved, of_classes, state_of, words_of
 
 
@@ -97,6 +98,52 @@ def test_picture_and_words_of_the_microscope_are_those_of_the_draws(microscope, 
 
 def test_the_microscope_offers_the_digits_that_occur(network, sample):
     assert choices(dropout_microscope(network, of_classes(sample.test, 3, 8)).controls["digit"]) == [3, 8]
+
+
+# ---------------------------------------------------------------- step_explorer
+
+
+@pytest.fixture(scope="module")
+def steps(sample):
+    """Ten images, their labels, and logits: all answers are "3" first, then one more of them is right at each step."""
+    images, labels = sample.test[:10]
+    answers = torch.full((11, 10), 3)
+    for step in range(11):
+        answers[step, :step] = labels[:step]
+    return images, labels, 5 * torch.nn.functional.one_hot(answers, 10).float()
+
+
+@pytest.mark.parametrize("step", [0, 4, 10])
+def test_the_answers_and_the_loss_are_those_of_the_step(steps, step):
+    images, labels, logits = steps
+    still = step_explorer(*steps).still(step=step)
+    answers, loss = logits[step].argmax(dim=1), torch.nn.functional.cross_entropy(logits[step], labels)
+    right = answers == labels
+    assert still.words == f"Step {step} of 10: loss {loss:.4f}, {right.sum()} of 10 answers right."
+    ax = axes_titled(still.figure, f"step {step}: {right.sum()} of 10 right")
+    expected = [str(answer) if is_right else f"✗ {answer}" for answer, is_right in zip(answers.tolist(), right)]
+    assert [text.get_text() for text in ax.texts] == expected
+    assert [text.get_color() == WRONG for text in ax.texts] == (~right).tolist()
+    paper = ax.images[0].get_array()
+    np.testing.assert_array_equal(paper[13:41, 34:62], images[1, 0], "the second, in the first row")
+    np.testing.assert_array_equal(paper[56:84, 34:62], images[9, 0], "the tenth, below it")
+    for name in ("loss", "accuracy"):
+        (curve, line) = next(each for each in still.figure.axes if each.get_ylabel() == name).lines
+        assert list(line.get_xdata()) == [step, step] and len(curve.get_ydata()) == 11
+        value = loss if name == "loss" else right.float().mean()
+        assert curve.get_ydata()[step] == pytest.approx(float(value))
+
+
+def test_the_steps_are_a_copy_and_each_image_needs_its_logits(steps):
+    images, labels, logits = (each.clone() for each in steps)
+    panel = step_explorer(images, labels, logits)
+    before = panel.still(step=5).words
+    for each in (images, labels, logits):
+        each.zero_()
+    assert panel.still(step=5).words == before
+    for wrong in (logits[0], logits[:, :9]):
+        with pytest.raises(ValueError, match="10 images, 10 labels and logits of shape"):
+            step_explorer(images, labels, wrong)
 
 
 # ---------------------------------------------------------------- curve_reader

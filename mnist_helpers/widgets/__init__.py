@@ -2,8 +2,17 @@
 and `widgets.clinic`, which load more libraries.
 """
 
+from mnist_helpers.widgets.descent import descent_explorer
 from mnist_helpers.widgets.images import digit_browser, prediction_explorer
-from mnist_helpers.widgets.network import curve_reader, dropout_microscope
+from mnist_helpers.widgets.network import curve_reader, dropout_microscope, step_explorer
 from mnist_helpers.widgets.training import training_lab
 
-__all__ = ["curve_reader", "digit_browser", "dropout_microscope", "prediction_explorer", "training_lab"]
+__all__ = [
+    "curve_reader",
+    "descent_explorer",
+    "digit_browser",
+    "dropout_microscope",
+    "prediction_explorer",
+    "step_explorer",
+    "training_lab",
+]

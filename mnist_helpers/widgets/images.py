@@ -34,7 +34,7 @@ def digit_browser(dataset: TensorDataset) -> Panel:
     column = widgets.IntSlider(14, 0, 27, description="column", **WIDE)
     digit.observe(lambda change: setattr(position, "max", len(groups[change.new]) - 1), "value")
     controls = {"digit": digit, "position": position, "row": row, "column": column}
-    return Panel(controls, partial(draw_pixels, dataset=dataset, groups=groups), (10.5, 3.7))
+    return Panel(controls, partial(draw_pixels, dataset=dataset, groups=groups), (11, 4))
 
 
 def draw_pixels(
@@ -45,27 +45,35 @@ def draw_pixels(
     index = group[min(position, len(group) - 1)]
     pixels = (images[index, 0] * 255).round().int().numpy()
     top, left = [min(max(middle - 3, 0), 21) for middle in (row, column)]
-    whole, patch, profile = figure.subplots(1, 3, width_ratios=[1, 1, 1.25])
+    whole, patch, profile = figure.subplots(1, 3, width_ratios=[1, 1.25, 1.1])
     for ax, part, corner in ((whole, pixels, (0, 0)), (patch, pixels[top : top + 7, left : left + 7], (left, top))):
         extent = (corner[0] - 0.5, corner[0] + part.shape[1] - 0.5, corner[1] + part.shape[0] - 0.5, corner[1] - 0.5)
         ax.imshow(part, cmap="gray_r", vmin=0, vmax=255, extent=extent)
         ax.grid(False)
         ax.add_patch(Rectangle((left - 0.5, top - 0.5), 7, 7, fill=False, color="red", linewidth=3))
-    for y in range(top, top + 7):
-        for x in range(left, left + 7):
-            value = int(pixels[y, x])
-            color, weight = "white" if value > 127 else "black", "bold" if (y, x) == (row, column) else "normal"
-            patch.text(x, y, value, ha="center", va="center", fontsize=13, color=color, fontweight=weight)
+    write_numbers(patch, pixels, top, left, (row, column))
     profile.step(range(28), pixels[row], where="mid", color="black")
     profile.plot(column, pixels[row, column], "o", color="red", markersize=9)
-    profile.set(ylim=(-10, 265), xticks=[0, 14, 27], yticks=[0, 255], xlabel="column", title=f"row {row}")
     whole.set(xticks=[0, 14, 27], yticks=[0, 14, 27], title=f"label {labels[index]}, image {index:,}")
-    patch.set(xticks=[], yticks=[], title="pixels in the square")
+    patch.set(xticks=[left, left + 3, left + 6], yticks=[top, top + 3, top + 6], title="numbers in the square")
+    for ax in (whole, patch):
+        ax.set(xlabel="column", ylabel="row")
+    profile.set(ylim=(-10, 265), xticks=[0, 14, 27], yticks=[0, 255], title=f"the whole row {row}")
+    profile.set(xlabel="column", ylabel="ink, 0 to 255")
     numbers = " ".join(str(value) for value in pixels[row].tolist())
     return (
         f"Image {index:,} of the dataset, label {labels[index]}. Pixel in row {row}, column {column}: "
         f"{pixels[row, column]}. The whole row: {numbers}"
     )
+
+
+def write_numbers(ax: Axes, pixels: np.ndarray, top: int, left: int, chosen: tuple[int, int]) -> None:
+    """The numbers of the 7 × 7 pixels from (top, left) on, that of the chosen (row, column) in bold."""
+    for y in range(top, top + 7):
+        for x in range(left, left + 7):
+            color = "white" if pixels[y, x] > 127 else "black"
+            weight = "bold" if (y, x) == chosen else "normal"
+            ax.text(x, y, str(pixels[y, x]), ha="center", va="center", fontsize=13, color=color, fontweight=weight)
 
 
 def prediction_explorer(predictions: Predictions) -> Panel:

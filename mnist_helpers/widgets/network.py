@@ -1,4 +1,4 @@
-"""Sliders over a network: dropout at work in its hidden units, and its weights epoch by epoch."""
+"""Sliders over a network: dropout at work in its hidden units, its answers step by step, its weights epoch by epoch."""
 
 import copy
 from collections.abc import Sequence
@@ -11,11 +11,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import PercentFormatter
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from mnist_helpers.model import MNISTNet
-from mnist_helpers.plots import WRONG, plot_history, plot_probabilities
+from mnist_helpers.plots import COLORS, WRONG, plot_history, plot_probabilities
 from mnist_helpers.training import History
 from mnist_helpers.widgets.panel import WIDE, Panel, classes_of
 
@@ -96,6 +97,66 @@ def draw_units(ax: Axes, values: torch.Tensor, dropped: torch.Tensor, darkest: t
     ax.set(xticks=[], yticks=[], title=f"{len(values)} units, {int(dropped.sum())} dropped")
     ax.spines[:].set_visible(True)
     ax.grid(False)
+
+
+def step_explorer(images: torch.Tensor, labels: torch.Tensor, logits: torch.Tensor) -> Panel:
+    """Follow one batch through its training: the answers after each step, right or wrong, and the loss.
+
+    `images` (n, 1, 28, 28), `labels` (n,), `logits` (steps + 1, n, classes): what the network says of these images
+    before the first step and after each. Control: `step`. Raises ValueError when their numbers differ or there is none.
+    """
+    if len(images) == 0 or logits.ndim != 3 or not len(images) == len(labels) == logits.shape[1]:
+        raise ValueError(
+            f"at least one image is needed, and for each a label and logits after each step: got {len(images)} images, "
+            f"{len(labels)} labels and logits of shape {tuple(logits.shape)}"
+        )
+    images, labels, logits = images.detach().cpu().clone(), labels.cpu().clone(), logits.detach().cpu().clone()
+    curves = {
+        "loss": torch.stack([nn.functional.cross_entropy(each, labels) for each in logits]),
+        "accuracy": (logits.argmax(dim=2) == labels).float().mean(dim=1),
+    }
+    step = widgets.IntSlider(0, 0, len(logits) - 1, description="step", **WIDE)
+    draw = partial(draw_step, images=images, labels=labels, answers=logits.argmax(dim=2), curves=curves)
+    return Panel({"step": step}, draw, (10.5, 4.6))
+
+
+def draw_step(
+    figure: Figure,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    answers: torch.Tensor,
+    curves: dict[str, torch.Tensor],
+    step: int,
+) -> str:
+    """Loss and accuracy on the batch with a line at the step, and the images with the answers of that step."""
+    axes = figure.subplot_mosaic([["loss", "images"], ["accuracy", "images"]], width_ratios=[1, 1.9])
+    for name, values in curves.items():
+        axes[name].plot(values.numpy(), color=COLORS["train"])
+        axes[name].axvline(step, color="black", linewidth=1.5)
+        axes[name].set(ylabel=name, ylim=(0, 1.05 * float(values.max())))
+    axes["accuracy"].set(xlabel="step", ylim=(0, 1.05))
+    axes["accuracy"].yaxis.set_major_formatter(PercentFormatter(1))
+    correct = answers[step] == labels
+    draw_answered(axes["images"], images, answers[step], correct)
+    right, loss = int(correct.sum()), curves["loss"][step]
+    axes["images"].set_title(f"step {step}: {right} of {len(labels)} right")
+    return f"Step {step} of {len(answers) - 1}: loss {loss:.4f}, {right} of {len(labels)} answers right."
+
+
+def draw_answered(ax: Axes, images: torch.Tensor, answers: torch.Tensor, correct: torch.Tensor) -> None:
+    """Images in rows of eight, above each the network's answer; the wrong ones with a cross and a frame."""
+    width, height = 32, 43  # of a place, in pixels: above an image of 28 × 28 the answer
+    paper = torch.zeros(height * -(-len(images) // 8), width * min(8, len(images)))
+    for place, (image, answer, is_correct) in enumerate(zip(images[:, 0], answers.tolist(), correct.tolist())):
+        left, top = width * (place % 8) + 2, height * (place // 8) + 13
+        paper[top : top + 28, left : left + 28] = image
+        look: dict[str, Any] = {"color": "black"} if is_correct else {"color": WRONG, "fontweight": "bold"}
+        text = str(answer) if is_correct else f"✗ {answer}"
+        ax.text(left + 14, top - 2, text, ha="center", va="bottom", fontsize=13, **look)
+        edge: dict[str, Any] = {"edgecolor": "lightgray"} if is_correct else {"edgecolor": WRONG, "linewidth": 3}
+        ax.add_patch(Rectangle((left - 0.5, top - 0.5), 28, 28, fill=False, **edge))
+    ax.imshow(paper.numpy(), vmin=0, vmax=1, cmap="gray_r")
+    ax.set_axis_off()
 
 
 def curve_reader(history: History, weights: Sequence[torch.Tensor], marked: torch.Tensor | None = None) -> Panel:

@@ -21,7 +21,7 @@ from mnist_helpers.labs.ledger import write_table
 from mnist_helpers.labs.networks import NETWORKS
 from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.predictions import expected_calibration_error, predict
-from mnist_helpers.runs import SETTINGS, library_versions, train_run
+from mnist_helpers.runs import library_versions, train_run
 from mnist_helpers.training import quick_settings
 
 PATIENCE = 30  # seconds that a Dask scheduler may take to answer
@@ -41,7 +41,7 @@ def train_setting(setting: Setting, data: MNISTData) -> pd.DataFrame:
     data = data.with_split(setting.seed).with_train_size(setting.train_size)
     if setting.pixels == "standardized":
         data = standardized(data)
-    settings: dict[str, Any] = {name: getattr(setting, name) for name in SETTINGS}
+    settings: dict[str, Any] = {name: getattr(setting, name) for name in ("dropout", "weight_decay", "epochs", "seed")}
     kinds: dict[str, Any] = {"network": NETWORKS[setting.network], "optimizer_class": OPTIMIZERS[setting.optimizer]}
     run = train_run(data, **settings, **kinds, device="cpu", progress=False)
     model, history = run.model, run.history
