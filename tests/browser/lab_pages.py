@@ -148,7 +148,7 @@ class Lesson:
 
     def screenshot(self, name, page=None):
         SCREENSHOTS.mkdir(exist_ok=True)
-        (page or self.page).screenshot(path=SCREENSHOTS / f"{self.name[:2]}_{name}.png")
+        (page or self.page).screenshot(path=SCREENSHOTS / f"{self.name.partition('_')[0]}_{name}.png")
 
 
 class PanelOnPage:
