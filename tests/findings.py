@@ -202,14 +202,134 @@ def dropout_lowers_the_loss(text):
         assert abs(mean) < widest * half, "no effect can be told"
 
 
-def a_live_run_is_finished(text):
-    ((train, valid),) = numbers(text, r"dropout 0\.5, .*finished at epoch 10\.0 of 10.*accuracy #%.*accuracy #%")
-    assert valid < train
-
-
 def a_run_takes_440_kilobytes(text):
     ((size,),) = numbers(text, r"# kB")
     assert abs(size - 440) <= 5
+
+
+# ---------------------------------------------------------------- lesson 3c
+
+
+def seeds_differ(text):
+    rows = numbers(text, r"seed (\d): validation accuracy # %")
+    accuracies = [accuracy for _, accuracy in rows]
+    assert len(rows) == 5 and max(accuracies) - min(accuracies) > 0.1, "by more than a tenth of a point"
+    assert min(accuracies) > 80 and max(accuracies) < 95
+
+
+def the_range_is_wider_than_the_deviation(text):
+    ((mean, deviation, width),) = numbers(text, r"# % ± # points, from lowest to highest # points")
+    assert 80 < mean < 95 and 0 < deviation < width and width > 0.1
+
+
+def the_gap_stays(text):
+    means = {name: [] for name in ("both", "dropout alone", "weight decay alone", "neither")}
+    for name, values in re.findall(r"(?m)^([a-z]+(?: [a-z]+)*) +((?:\d.\d+ ± \d.\d+ *)+)$", text):
+        means[name] += [float(value) for value in re.findall(r"(\d.\d+) ±", values)]  # a wide table has two parts
+    for last_loss, best_loss, *_, last_gap, best_gap in means.values():
+        assert best_loss < last_loss and min(last_gap, best_gap) > means["neither"][4] / 2, "it stays large"
+    assert means["neither"][0] - means["neither"][1] > 0.03, "the loss rises clearly"
+    assert max(means["both"][0], means["dropout alone"][0]) < means["neither"][0]
+
+
+def part_of_the_effect_is_when_we_stop(text):
+    pattern = rf"(\w+), (last|best) epoch, (.+) − neither: {NUMBER} ± {NUMBER}"
+    found = {tuple(key): (float(mean), float(half)) for *key, mean, half in re.findall(pattern, text)}
+    for setting in ("both", "dropout alone"):
+        (last, half), (best, _) = found["loss", "last", setting], found["loss", "best", setting]
+        assert last + half < 0, "clearly lower after the last epoch"
+        assert last / 2 < best < 0, "still lower at the best epoch, most of the effect is gone"
+        for moment in ("last", "best"):
+            accuracy, wide = found["accuracy", moment, setting]
+            assert -wide < accuracy < 0.01, "less than one percentage point, as far as can be told more"
+    decay, dropout = found["loss", "last", "weight decay alone"], found["loss", "last", "dropout alone"]
+    assert abs(decay[0]) < abs(dropout[0]) / 2, "much closer to neither"
+
+
+def pairs_scatter_less(text):
+    rows = numbers(text, r"− neither: standard deviation in pairs #, with other seeds #")
+    assert len(rows) == 3 and sum(paired for paired, _ in rows) < sum(unpaired for _, unpaired in rows)
+
+
+def a_middle_rate_is_best(text):
+    rows = numbers(text, r"learning rate #: validation accuracy # % ± # points")
+    assert [rate for rate, *_ in rows] == [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0]
+    lowest, low, middle, high, *too_high = [accuracy for _, accuracy, _ in rows]
+    assert lowest < low < min(middle, high) and abs(middle - high) < 3, "the best two differ little"
+    assert max(lowest, *too_high) < 60
+
+
+def a_huge_rate_diverges(text):
+    ((epoch, step),) = numbers(text, r"epoch #: the loss became \w+ at step #:")
+    assert epoch == 1 and step <= 10
+
+
+def a_schedule_suits_a_larger_rate(text):
+    pattern = r"starting at #, valid_{}: constant #, cosine #, difference # ± #"
+    (small, *_, worse, _), (large, *_, better, _) = numbers(text, pattern.format("loss"))
+    assert (small, large) == (0.001, 0.003) and better < 0 < worse, "the loss is lower only from the larger rate"
+    (*_, loses, _), (*_, wins, _) = numbers(text, pattern.format("accuracy"))
+    assert loses < 0 and loses < wins
+
+
+def sgd_needs_a_larger_rate(text):
+    accuracies = {
+        rate: mean for rate, mean, _ in numbers(text, r"SGD, learning rate #: validation accuracy # % ± # points")
+    }
+    assert max(accuracies, key=accuracies.get) == 0.1 and accuracies[0.001] < 50
+
+
+def noise_falls_with_the_root(text):
+    ((length,),) = numbers(text, r"gradient of all images: #")
+    rows = {size: values for size, *values in numbers(text, r"batch size +#: distance #, distance × √size = #")}
+    assert list(rows) == [8, 32, 128, 512] and rows[8][0] > length, "with the smallest larger than the gradient itself"
+    products = [product for _, product in rows.values()]
+    assert max(products) < 1.3 * min(products)
+    for size, (distance, product) in rows.items():
+        assert abs(distance * size**0.5 - product) < 0.02 * product
+
+
+def epochs_or_steps(text):
+    pattern = r"batch size +#, .* an epoch; after {}: # % ± # points"
+    epochs, steps = [
+        {size: mean for size, mean, _ in numbers(text, pattern.format(words))} for words in ("4 epochs", "256 steps")
+    ]
+    assert min(epochs[8], epochs[32]) > epochs[128] > epochs[512], "small batches lead by epochs"
+    assert steps[8] < steps[32] < min(steps[128], steps[512]), "large ones by steps"
+
+
+def a_large_batch_bears_a_larger_rate(text):
+    first, *larger = [mean for _, mean, _ in numbers(text, r"512, learning rate #: validation accuracy # % ± # points")]
+    assert len(larger) == 2 and max(larger) > first + 5
+
+
+def the_cnn_is_ahead(text):
+    means = [mean for mean, _ in numbers(text, r"validation accuracy # % ± # points, \d+\.\d+ s an epoch")]
+    (linear, plain, cnn) = means
+    assert 80 < linear < plain < cnn < 99
+
+
+def nearest_mean_is_last(text):
+    """A linear classifier removes more than half of its mistakes."""
+    ((mean, deviation),) = numbers(text, r"nearest mean, validation # % ± # points")
+    linear = select(load_ledger(), network="linear").query("epoch == epochs")["valid_accuracy"].mean()
+    assert 100 * (1 - linear) < (100 - mean) / 2 < 15 and deviation < 1
+
+
+def standardized_ends_ahead(text):
+    """In the mean over the seeds."""
+    rows = numbers(text, r"seed \d: scaled #%, standardized #%")
+    assert len(rows) == 5 and sum(scaled for scaled, _ in rows) < sum(standardized for _, standardized in rows)
+
+
+def standardized_leads_most_in_the_first_epoch(text):
+    (first, _), (last, _) = numbers(text, r"epoch +\d+: (?:scaled − standardized )?# ± #")
+    assert first < last < 0
+
+
+def a_live_run_is_finished(text):
+    ((train, valid),) = numbers(text, r"dropout 0\.5, .*finished at epoch 10\.0 of 10.*accuracy #%.*accuracy #%")
+    assert valid < train
 
 
 # ---------------------------------------------------------------- lesson 4

@@ -195,6 +195,22 @@ def test_lesson_1_says_what_the_pixels_show(sample):
     assert 0.4 < (at_once[0] | at_once[1]).float().mean() < 0.6, "in about half of the images at least one"
 
 
+def test_lesson_3c_says_what_the_ledger_shows(runs):
+    networks = [select(runs, network=name).query("seed < 5") for name in ("linear", "MNISTNet", "cnn")]
+    assert [len(each) for each in networks] == [5, 5, 5]
+    for column in ("valid_accuracy", "test_accuracy"):
+        wrong = [1 - each[column].mean() for each in networks]
+        assert wrong[1] < wrong[0] / 2 and wrong[2] < wrong[1] / 2, "more than half of the mistakes are gone"
+    mean, half = mean_interval(paired_differences(runs, "valid_accuracy", {"network": "cnn"}, {}))
+    assert mean > 5 * half, "far above zero"
+    seconds = [each["seconds"].mean() for each in networks]
+    assert seconds[0] < seconds[1] < seconds[2] / 3, "the CNN needs much more time"
+    pixels = {"pixels": "standardized"}
+    loss, half = mean_interval(paired_differences(runs, "valid_loss", {}, pixels))
+    accuracy, wide = mean_interval(paired_differences(runs, "valid_accuracy", {}, pixels))
+    assert loss < -half and abs(accuracy) < wide, "a lower loss with scaled pixels, nothing to tell in accuracy"
+
+
 def of_lesson_5(pattern):
     return stored_numbers("05_predictions", pattern)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import dataclasses
+import itertools
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -16,7 +19,7 @@ from mnist_helpers.live import Curve, train_live
 from mnist_helpers.plots import COLORS
 from mnist_helpers.training import Metrics, evaluate
 from mnist_helpers.widgets.panel import LivePicture
-from mnist_helpers.widgets.training import TrainingLab, draw_runs, fill_lines, training_lab
+from mnist_helpers.widgets.training import TrainingLab, apart, draw_runs, fill_lines, short_names, training_lab
 from panels import at_each_step, choices, end_of, equal_weights, moved, pixels_of, places_of, play, problem_of, words_of
 
 
@@ -184,11 +187,48 @@ def test_a_run_stopped_before_its_first_step_is_not_kept(lab):
 
 def test_lines_are_the_runs_numbers_over_the_epochs_and_earlier_runs_are_faint(lab, curve):
     lab.runs = [curve, curve]
-    for ax, quantity in zip(lab.still().figure.axes, ("loss", "accuracy"), strict=True):
-        assert [line.get_alpha() for line in ax.lines] == [0.3, 0.3, None, None]
+    for ax, quantity in zip(lab.still().figure.axes, ("loss", "accuracy")):
+        assert [line.get_alpha() for line in ax.lines] == [0.35, 0.35, None, None]
         assert [line.get_xdata().tolist() for line in ax.lines] == [curve.measured_at] * 4
         values = [[getattr(point, quantity) for point in part] for part in (curve.train, curve.valid)]
         assert [list(line.get_ydata()) for line in ax.lines] == 2 * values
+        assert [(line.get_linestyle(), line.get_marker()) for line in ax.lines] == 2 * [("-", "o"), ("-", "s")]
+        assert ax.get_ylabel() == quantity and ax.get_title() == ""
+
+
+def numbered(curve, *changes):
+    """One copy of the curve for each dict of changed settings, numbered from 1."""
+    settings = [{**curve.settings, **change} for change in changes]
+    return [dataclasses.replace(curve, settings=each, number=place) for place, each in enumerate(settings, 1)]
+
+
+def test_runs_are_named_by_number_dropout_and_what_differs(curve):
+    assert short_names(numbered(curve, {})) == ["1: dropout 0.2"]
+    assert short_names(numbered(curve, {"dropout": 0.5}, {"seed": 3})) == [
+        "1: dropout 0.5, seed 0",
+        "2: dropout 0.2, seed 3",
+    ]
+    (first, _) = short_names(numbered(curve, {"weight_decay": 1e-3, "train_size": 3000}, {}))
+    assert first == "1: dropout 0.2, decay 0.001, 3,000 images"
+
+
+def test_no_name_lies_on_another_or_is_cut_off(lab, curve):
+    for changes in ({"seed": 8}, {"seed": 8, "train_size": 48_000, "weight_decay": 1e-5, "dropout": 0.25}):
+        lab.runs = numbered(curve, {}, {}, {}, {}, changes)
+        figure = lab.still().figure
+        FigureCanvasAgg(figure).draw()
+        boxes = [Text.get_window_extent(text) for text in figure.axes[2].texts]
+        assert len(boxes) == 5 and max(box.x1 for box in boxes) < figure.bbox.width
+        assert not [(one, two) for one, two in itertools.combinations(boxes, 2) if one.overlaps(two)]
+
+
+@pytest.mark.parametrize("heights", [[], [0.3], [0.9, 0.9], [0.9, 0.91, 0.9, 0.88, 0.1], [0.0] * 5, [1.0] * 5])
+def test_names_keep_their_order_and_a_distance(heights):
+    placed = apart(heights)
+    assert all(0 <= height <= 1 for height in placed)
+    for one, two in itertools.combinations(range(len(heights)), 2):
+        assert abs(placed[one] - placed[two]) >= 0.22 - 1e-9
+        assert (heights[one] - heights[two]) * (placed[one] - placed[two]) >= 0
 
 
 def test_the_live_picture_is_the_one_of_the_finished_run_but_for_the_runs_number(lab, curve):

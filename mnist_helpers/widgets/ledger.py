@@ -233,7 +233,7 @@ def draw_measured(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
     `rows`: in the order of seeds and epochs. A single seed has no interval.
     """
     epochs, means = rows["epoch"].unique(), {}
-    for part, dashes in (("train", "-"), ("valid", "--")):
+    for part in ("train", "valid"):
         seeds = pd.DataFrame(rows[f"{part}_{quantity}"].to_numpy().reshape(-1, len(epochs)))
         lines = [np.column_stack([epochs, values]) for values in seeds.to_numpy()]
         ax.add_collection(LineCollection(lines, colors=COLORS[part], alpha=0.3, linewidths=1.2), autolim=False)
@@ -243,15 +243,16 @@ def draw_measured(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
             interval = mean_interval(seeds)
             means[part] = interval.middle
             ax.fill_between(epochs, interval.low, interval.high, color=COLORS[part], alpha=0.35, linewidth=0)
-        ax.plot(epochs, means[part], dashes, color=COLORS[part], linewidth=3, label=LABELS[part])
+        ax.plot(epochs, means[part], color=COLORS[part], linewidth=3, label=LABELS[part])
     ax.fill_between(epochs, means["train"], means["valid"], color="gray", alpha=0.15, linewidth=0, label="gap")
 
 
 def draw_live(ax: Axes, live: Curve, quantity: str) -> None:
-    """The curve that was trained live, in black."""
-    for part, dashes in (("train", "-"), ("valid", "--")):
+    """The curve that was trained live, in black: circles for training, squares for validation."""
+    for part, marker in (("train", "o"), ("valid", "s")):
         values = [getattr(point, quantity) for point in getattr(live, part)[1:]]  # without the untrained network
-        ax.plot(live.measured_at[1:], values, dashes, color="black", linewidth=2, label=f"live\n{LABELS[part]}")
+        look: dict[str, Any] = {"color": "black", "linewidth": 2, "marker": marker, "markersize": 5, "markevery": 0.08}
+        ax.plot(live.measured_at[1:], values, label=f"live\n{LABELS[part]}", **look)
 
 
 def seeds_text(rows: pd.DataFrame) -> str:

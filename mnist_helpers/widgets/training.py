@@ -1,5 +1,6 @@
 """The training lab: the recipe trained live with other settings, and the runs compared."""
 
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 from torch import nn
 
 from mnist_helpers.data import MNISTData, make_loader
@@ -16,6 +18,8 @@ from mnist_helpers.live import Curve, train_live
 from mnist_helpers.plots import COLORS, LABELS
 from mnist_helpers.training import evaluate
 from mnist_helpers.widgets.panel import NARROW, WIDE, LivePanel, LivePicture
+
+NO_RUN = Curve(nn.Module(), {})
 
 
 class TrainingLab(LivePanel):
@@ -64,10 +68,7 @@ class TrainingLab(LivePanel):
 
     def pieces(self) -> Iterator[None]:
         """Train with the present settings, draw the growing curve, and keep it at the end."""
-        picture, drawn = (
-            LivePicture(self.size, lambda figure: draw_runs(figure, self.runs, Curve(nn.Module(), {}))),
-            0.0,
-        )
+        picture, drawn = LivePicture(self.size, lambda figure: draw_runs(figure, self.runs, NO_RUN)), 0.0
         for curve in train_live(self.data, **self.values):
             self.current, curve.number = curve, self.kept + 1
             if time.perf_counter() - drawn > 0.1:
@@ -91,7 +92,7 @@ class TrainingLab(LivePanel):
     def draw_kept(self, figure: Figure, **values: Any) -> str:
         """The runs in the table, the last one in full colour."""
         if not self.runs:
-            draw_runs(figure, [], None)
+            draw_runs(figure, [], NO_RUN)
             return "No run yet: choose the settings and press Start."
         *earlier, last = self.runs
         draw_runs(figure, earlier, last)
@@ -116,33 +117,71 @@ def describe(curve: Curve, state: str) -> str:
     )
 
 
-def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve | None) -> dict[tuple[str, str], Line2D]:
-    """Loss and accuracy of the latest run, the earlier ones faint behind it; returns the latest run's lines by name."""
-    axes, lines = figure.subplots(1, 2), dict[tuple[str, str], Line2D]()
-    for ax, quantity, limits in zip(axes, ("loss", "accuracy"), ((0, 2.4), (0.5, 1.01))):
+def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve) -> dict[tuple[str, str], Line2D]:
+    """Loss and accuracy of the latest run, the earlier ones faint behind it, and the names of all beside them.
+
+    Returns the latest run's lines by name.
+    """
+    *axes, names = figure.subplots(1, 3, width_ratios=(4, 4, 3.2))
+    lines = dict[tuple[str, str], Line2D]()
+    for ax, quantity, limits in zip(axes, ("loss", "accuracy"), ((0, 2.4), (0.4, 1.01))):
+        ax.set(xlim=(0, 10.2), xticks=range(0, 11, 2), ylim=limits, xlabel="epoch", ylabel=quantity)
         for curve in earlier:
             draw_curve(ax, curve, quantity, faint=True)
-        if latest is not None:
-            lines |= draw_curve(ax, latest, quantity)
-        ax.set(xlim=(0, 10.5), ylim=limits, xlabel="epoch", title=quantity.capitalize())
-    for curve in [*earlier, *([latest] if latest and latest.measured_at else [])]:
-        end = (curve.measured_at[-1], curve.valid[-1].accuracy)
-        right = {"xytext": (4, 0), "textcoords": "offset points", "va": "center"}
-        axes[1].annotate(str(curve.number), end, **right, fontsize=13, color=COLORS["valid"])
-    if latest is not None:
-        axes[1].legend(loc="lower right", frameon=True, framealpha=0.8, edgecolor="none")
+        lines |= draw_curve(ax, latest, quantity)
+    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+    axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    names.axis("off")
+    name_runs(names, axes[1], [curve for curve in (*earlier, latest) if curve.measured_at])
     return lines
 
 
 def draw_curve(ax: Axes, curve: Curve, quantity: str, faint: bool = False) -> dict[tuple[str, str], Line2D]:
-    """One quantity of a run: a line for training, a dashed one for validation, by part and quantity."""
-    style = {"alpha": 0.3, "linewidth": 2} if faint else {"linewidth": 3}
+    """One quantity of a run: a line with circles for training, one with squares for validation."""
+    style: dict[str, Any] = {"linewidth": 3, "markersize": 8, "markevery": 0.12}
+    if faint:
+        style |= {"alpha": 0.35, "linewidth": 1.5, "markersize": 5}
     lines = dict[tuple[str, str], Line2D]()
-    for part, dashes in (("train", "-"), ("valid", "--")):
+    for part, marker in (("train", "o"), ("valid", "s")):
         values = [getattr(point, quantity) for point in getattr(curve, part)]
         label = "_" if faint else LABELS[part]
-        (lines[part, quantity],) = ax.plot(curve.measured_at, values, dashes, color=COLORS[part], label=label, **style)
+        (lines[part, quantity],) = ax.plot(
+            curve.measured_at, values, color=COLORS[part], marker=marker, label=label, **style
+        )
     return lines
+
+
+def name_runs(names: Axes, ax: Axes, curves: Sequence[Curve]) -> None:
+    """Name each run on the empty axes `names`, the latest in bold; a line leads there from its validation curve."""
+    low, high = ax.get_ylim()
+    ends = [min(max(curve.valid[-1].accuracy, low), high) for curve in curves]
+    texts = short_names(curves)
+    look: dict[str, Any] = {"va": "center", "in_layout": False, "linespacing": 1.0, "textcoords": names.transAxes}
+    look["fontsize"], width = (13, 23) if max(map(len, texts), default=0) <= 46 else (11, 26)
+    look["arrowprops"] = {"arrowstyle": "-", "color": "gray", "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)}
+    for curve, text, end, height in zip(curves, texts, ends, apart([(end - low) / (high - low) for end in ends])):
+        weight = "bold" if curve is curves[-1] else "normal"
+        text = "\n".join(textwrap.wrap(text, width))
+        names.annotate(text, (curve.measured_at[-1], end), (0, height), xycoords=ax.transData, weight=weight, **look)
+
+
+def apart(heights: Sequence[float], gap: float = 0.22) -> list[float]:
+    """Up to 5 heights (shares of 0 to 1), moved so that all lie at least `gap` apart and keep their order."""
+    order = sorted(range(len(heights)), key=lambda place: -heights[place])
+    placed = dict[int, float]()
+    for above, place in enumerate(order):
+        room_below = gap * (len(order) - 1 - above)
+        highest = placed[order[above - 1]] - gap if above else 1.0
+        placed[place] = min(highest, max(heights[place], room_below))
+    return [placed[place] for place in range(len(heights))]
+
+
+def short_names(curves: Sequence[Curve]) -> list[str]:
+    """For each run its number, its dropout rate, and those other settings that are not the same in all of them."""
+    words = {"dropout": "dropout {:g}", "weight_decay": "decay {:g}", "train_size": "{:,} images", "seed": "seed {}"}
+    told = [name for name in words if name == "dropout" or len({curve.settings[name] for curve in curves}) > 1]
+    texts = [", ".join(words[name].format(curve.settings[name]) for name in told) for curve in curves]
+    return [f"{curve.number}: {text}" for curve, text in zip(curves, texts)]
 
 
 def fill_lines(lines: Mapping[tuple[str, str], Any], curve: Curve) -> None:
