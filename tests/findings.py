@@ -178,30 +178,6 @@ def ten_epochs_of_the_recipe(text):
     assert first > 0.9 and fifth - first > last - fifth, "most in the first epoch, little in the last five"
 
 
-def every_setting_overfits(text):
-    rows = re.findall(r"\n([a-z ]+?)" + f" +{NUMBER}" * 6, text)
-    means = {name: tuple(map(float, values)) for name, *values in rows}
-    assert set(means) == {"both", "dropout alone", "weight decay alone", "neither"}
-    assert max(means["both"][0], means["dropout alone"][0]) < means["neither"][0]
-    for *_, gap, deviation in means.values():
-        assert gap > 2 * deviation and gap > means["neither"][4] / 2, "it stays large"
-
-
-def dropout_lowers_the_loss(text):
-    found = {
-        (quantity, setting): (float(mean), float(half))
-        for quantity, setting, mean, half in re.findall(rf"valid (\w+), (.+) − neither: {NUMBER} ± {NUMBER}", text)
-    }
-    for setting in ("both", "dropout alone"):
-        (loss, half), (accuracy, wide) = found["loss", setting], found["accuracy", setting]
-        assert loss + half < 0 and -wide < accuracy < 0.01, "less than one percentage point, as far as can be told more"
-    assert abs(found["loss", "weight decay alone"][0]) < abs(found["loss", "dropout alone"][0]) / 2, "much closer"
-    widest = t.ppf(0.9995, 4) / t.ppf(0.975, 4)  # where there is no effect, 999 of 1,000 intervals so wide hold 0
-    for quantity in ("loss", "accuracy"):
-        mean, half = found[quantity, "weight decay alone"]
-        assert abs(mean) < widest * half, "no effect can be told"
-
-
 def a_run_takes_440_kilobytes(text):
     ((size,),) = numbers(text, r"# kB")
     assert abs(size - 440) <= 5
