@@ -178,7 +178,7 @@ def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> 
             ax.errorbar(row.mean, settings.index(row.setting), xerr=row.half, markerfacecolor=face, **look)
         ax.axvline(0, color="gray", linestyle=":")
         ax.set(yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
-        ax.set_title("\n".join(textwrap.wrap(measure, 20)))  # four titles in a row would overlap
+        ax.set_title("\n".join(textwrap.wrap(measure, 19)))  # four titles in a row would overlap
         ax.locator_params(axis="x", nbins=3)
         ax.grid(axis="y", visible=False)
     axes[0].set_yticklabels(settings)
