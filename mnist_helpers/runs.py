@@ -57,8 +57,8 @@ def train_run(
     """
     set_seed(seed)
     model = network(dropout).to(device or pick_device())
-    order = torch.Generator().manual_seed(seed)
-    train_loader = make_loader(data.train, batch_size, shuffle=True, generator=order)
+    batch_order = torch.Generator().manual_seed(seed)
+    train_loader = make_loader(data.train, batch_size, shuffle=True, generator=batch_order)
     valid_loader = make_loader(data.valid, batch_size=1024)
     optimizer = make_optimizer(model, weight_decay, optimizer_class, lr)
     history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)

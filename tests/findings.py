@@ -194,14 +194,14 @@ def seeds_differ(text):
 
 
 def the_range_is_wider_than_the_deviation(text):
-    ((mean, deviation, width),) = numbers(text, r"# % ± # points, from lowest to highest # points")
+    ((mean, deviation, width),) = numbers(text, r"# %, sd # points, from lowest to highest # points")
     assert 80 < mean < 95 and 0 < deviation < width and width > 0.1
 
 
 def the_gap_stays(text):
     means = {name: [] for name in ("both", "dropout alone", "weight decay alone", "neither")}
-    for name, values in re.findall(r"(?m)^([a-z]+(?: [a-z]+)*) +((?:\d.\d+ ± \d.\d+ *)+)$", text):
-        means[name] += [float(value) for value in re.findall(r"(\d.\d+) ±", values)]  # a wide table has two parts
+    for name, values in re.findall(r"(?m)^([a-z]+(?: [a-z]+)*) +((?:\d.\d+ \(sd \d.\d+\) *)+)$", text):
+        means[name] += [float(value) for value in re.findall(r"(\d.\d+) \(", values)]  # a wide table has two parts
     for last_loss, best_loss, *_, last_gap, best_gap in means.values():
         assert best_loss < last_loss and min(last_gap, best_gap) > means["neither"][4] / 2, "it stays large"
     assert means["neither"][0] - means["neither"][1] > 0.03, "the loss rises clearly"
@@ -228,7 +228,7 @@ def pairs_scatter_less(text):
 
 
 def a_middle_rate_is_best(text):
-    rows = numbers(text, r"learning rate #: validation accuracy # % ± # points")
+    rows = numbers(text, r"learning rate #: validation accuracy # %, sd # points")
     assert [rate for rate, *_ in rows] == [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0]
     lowest, low, middle, high, *too_high = [accuracy for _, accuracy, _ in rows]
     assert lowest < low < min(middle, high) and abs(middle - high) < 3, "the best two differ little"
@@ -250,7 +250,7 @@ def a_schedule_suits_a_larger_rate(text):
 
 def sgd_needs_a_larger_rate(text):
     accuracies = {
-        rate: mean for rate, mean, _ in numbers(text, r"SGD, learning rate #: validation accuracy # % ± # points")
+        rate: mean for rate, mean, _ in numbers(text, r"SGD, learning rate #: validation accuracy # %, sd # points")
     }
     assert max(accuracies, key=accuracies.get) == 0.1 and accuracies[0.001] < 50
 
@@ -266,7 +266,7 @@ def noise_falls_with_the_root(text):
 
 
 def epochs_or_steps(text):
-    pattern = r"batch size +#, .* an epoch; after {}: # % ± # points"
+    pattern = r"batch size +#, .* an epoch; after {}: # %, sd # points"
     epochs, steps = [
         {size: mean for size, mean, _ in numbers(text, pattern.format(words))} for words in ("4 epochs", "256 steps")
     ]
@@ -275,19 +275,19 @@ def epochs_or_steps(text):
 
 
 def a_large_batch_bears_a_larger_rate(text):
-    first, *larger = [mean for _, mean, _ in numbers(text, r"512, learning rate #: validation accuracy # % ± # points")]
+    first, *larger = [mean for _, mean, _ in numbers(text, r"512, learning rate #: validation accuracy # %, sd # points")]
     assert len(larger) == 2 and max(larger) > first + 5
 
 
 def the_cnn_is_ahead(text):
-    means = [mean for mean, _ in numbers(text, r"validation accuracy # % ± # points, \d+\.\d+ s an epoch")]
+    means = [mean for mean, _ in numbers(text, r"validation accuracy # %, sd # points, \d+\.\d+ s an epoch")]
     (linear, plain, cnn) = means
     assert 80 < linear < plain < cnn < 99
 
 
 def nearest_mean_is_last(text):
     """A linear classifier removes more than half of its mistakes."""
-    ((mean, deviation),) = numbers(text, r"nearest mean, validation # % ± # points")
+    ((mean, deviation),) = numbers(text, r"nearest mean, validation # %, sd # points")
     linear = select(load_ledger(), network="linear").query("epoch == epochs")["valid_accuracy"].mean()
     assert 100 * (1 - linear) < (100 - mean) / 2 < 15 and deviation < 1
 
@@ -330,8 +330,9 @@ def the_loss_turns_and_rises(text):
 
 
 def the_same_answers_more_confident(text):
+    """More sure of the very same wrong images."""
     ((same,),) = numbers(text, r"same answer on #%")
-    ((before, after),) = numbers(text, r"confidence of the mistakes: #, then (\d\.\d+)")
+    ((before, after),) = numbers(text, r"wrong at both: #, then (\d\.\d+)")
     assert same > 90 and after > before
 
 
