@@ -275,7 +275,9 @@ def epochs_or_steps(text):
 
 
 def a_large_batch_bears_a_larger_rate(text):
-    first, *larger = [mean for _, mean, _ in numbers(text, r"512, learning rate #: validation accuracy # %, sd # points")]
+    first, *larger = [
+        mean for _, mean, _ in numbers(text, r"512, learning rate #: validation accuracy # %, sd # points")
+    ]
     assert len(larger) == 2 and max(larger) > first + 5
 
 
