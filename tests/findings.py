@@ -200,7 +200,7 @@ def the_range_is_wider_than_the_deviation(text):
 
 def the_gap_stays(text):
     means = {name: [] for name in ("both", "dropout alone", "weight decay alone", "neither")}
-    for name, values in re.findall(r"(?m)^([a-z]+(?: [a-z]+)*) +((?:\d.\d+ \(sd \d.\d+\) *)+)$", text):
+    for name, values in re.findall(r"(?m)^([a-z]+(?: [a-z]+)*) +((?:\d.\d+ \(\d.\d+\) *)+)$", text):
         means[name] += [float(value) for value in re.findall(r"(\d.\d+) \(", values)]  # a wide table has two parts
     for last_loss, best_loss, *_, last_gap, best_gap in means.values():
         assert best_loss < last_loss and min(last_gap, best_gap) > means["neither"][4] / 2, "it stays large"
@@ -223,7 +223,7 @@ def part_of_the_effect_is_when_we_stop(text):
 
 
 def pairs_scatter_less(text):
-    rows = numbers(text, r"− neither: standard deviation in pairs #, with other seeds #")
+    rows = numbers(text, r"− neither: sd in pairs #, with other seeds #")
     assert len(rows) == 3 and sum(paired for paired, _ in rows) < sum(unpaired for _, unpaired in rows)
 
 
