@@ -390,6 +390,17 @@ def the_minimum_is_flat(text):
     assert share < 6, "nearly the same"
 
 
+# ---------------------------------------------------------------- lesson 6
+
+
+def weight_decay_takes_dead_units(text):
+    """Some units are dead in both networks; only weight decay takes their weights away."""
+    rows = numbers(text, r"weight decay #: # of 128 units are dead, mean norm of their weights #; of the others #")
+    (without, dead, kept, alive), (decay, more, gone, smaller) = rows
+    assert without == 0 < decay and min(dead, more) >= 1, "in both"
+    assert abs(kept - math.sqrt(1 / 3)) < 0.1 and gone < 0.1 < smaller < alive, "the random weights of the start"
+
+
 # ---------------------------------------------------------------- lesson 7
 
 

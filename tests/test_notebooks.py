@@ -5,12 +5,22 @@ import importlib
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
 from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
-from mnist_helpers.labs.ledger import SETTINGS, last_epochs, load_ledger, mean_interval, paired_differences, select
+from mnist_helpers.labs.ledger import (
+    best_epochs,
+    holm,
+    last_epochs,
+    load_ledger,
+    mean_interval,
+    p_value,
+    paired_differences,
+    select,
+)
 
 
 def bare(definition):
@@ -74,6 +84,8 @@ def test_what_the_lessons_are_about_is_shown_once():
         "data.make_loader",
         "labs.ledger.paired_differences",
         "labs.ledger.mean_interval",
+        "labs.ledger.p_value",
+        "labs.ledger.holm",
         "labs.own_digits.preprocessing_stages",
         "labs.own_digits.scale_to_fit",
         "labs.own_digits.center_by_mass",
@@ -277,67 +289,96 @@ def runs():
     return last_epochs(load_ledger())
 
 
-def effect(runs, column, size, change):
-    """Where the interval of the paired differences to "neither" lies: -1 below zero, 1 above, 0 around it; the mean."""
-    sized = {"train_size": size}
-    mean, half = mean_interval(paired_differences(runs, column, {**change, **sized}, {**NEITHER, **sized}))
-    return (0 if abs(mean) <= half else 1 if mean > 0 else -1), mean
+@pytest.fixture(scope="module")
+def best():
+    """The ledger's runs at their best epoch."""
+    return best_epochs(load_ledger())
 
 
-def test_lesson_6_says_what_the_ledger_shows_at_full_size(runs):
-    for change in (DROPOUT_ALONE, BOTH):
-        sign, mean = effect(runs, "valid_accuracy", 48_000, change)
-        assert sign == 1 and 0.0005 < mean < 0.0025, "one or two tenths of a point"
-    assert effect(runs, "valid_accuracy", 48_000, DECAY_ALONE)[0] == 0
+SIZES = (500, 2_000, 10_000, 48_000)
+OVERLAP = 12 / 48
+
+
+def pairs_of(runs, column, size, change, other=NEITHER):
+    return paired_differences(runs, column, {**change, "train_size": size}, {**other, "train_size": size})
+
+
+def sign(pairs, **options):
+    """Where the interval of the differences lies: -1 below zero, 1 above, 0 around it."""
+    mean, half = mean_interval(pairs, **options)
+    return 0 if abs(mean) <= half else 1 if mean > 0 else -1
+
+
+def test_lesson_6_says_what_the_ledger_shows_at_full_size(runs, best):
     for change in (DROPOUT_ALONE, DECAY_ALONE, BOTH):
-        for column in ("valid_loss", "gap", "test_calibration_error"):
-            assert effect(runs, column, 48_000, change)[0] == -1
-
-
-def test_lesson_6_says_what_stays_with_wider_intervals(runs):
-    for change in (DROPOUT_ALONE, DECAY_ALONE, BOTH):
-        for column in ("valid_accuracy", "valid_loss", "gap", "test_calibration_error"):
-            mean, half = mean_interval(paired_differences(runs, column, change, NEITHER), confidence=1 - 0.05 / 12)
-            assert (abs(mean) > half) == (column != "valid_accuracy"), "made wider for twelve questions"
-    decay, both = [effect(runs, "valid_accuracy", 48_000, change)[1] for change in (DECAY_ALONE, BOTH)]
-    assert abs(both - decay) < 0.0002, "nearly the same mean"
-
-
-def test_lesson_6_says_what_the_ledger_shows_with_fewer_images(runs):
-    sizes = (500, 2_000, 10_000, 48_000)
-    gaps = [select(runs, train_size=size)["gap"].mean() for size in sizes]
-    assert gaps == sorted(gaps, reverse=True), "the gap is the largest with 500 images"
-    for change in (DROPOUT_ALONE, DECAY_ALONE, BOTH):
-        assert effect(runs, "valid_accuracy", 500, change)[0] == 0
-    calibration = [effect(runs, "test_calibration_error", 500, change)[0] for change in (DROPOUT_ALONE, DECAY_ALONE)]
-    assert calibration == [1, -1]
-    assert [effect(runs, "valid_loss", 500, change)[0] for change in (DROPOUT_ALONE, DECAY_ALONE, BOTH)] == [0, -1, -1]
-    gains = {size: effect(runs, "valid_accuracy", size, BOTH)[1] for size in sizes}
-    assert max(gains, key=gains.get) == 2_000 and gains[10_000] < gains[2_000] > gains[48_000]
-    assert effect(runs, "valid_accuracy", 2_000, DROPOUT_ALONE)[0] == 1
-    assert effect(runs, "valid_accuracy", 2_000, DECAY_ALONE)[0] == 0
-    for size in (10_000, 48_000):
-        assert all(
-            effect(runs, column, size, BOTH)[0] == -1 for column in ("valid_loss", "gap", "test_calibration_error")
-        )
-
-
-def test_lesson_6_says_what_too_much_does(runs):
-    def step(column, size):
-        mean, half = mean_interval(
-            paired_differences(runs, column, {"dropout": 0.7, "train_size": size}, {"train_size": size})
-        )
-        return 0 if abs(mean) <= half else 1 if mean > 0 else -1
-
-    signs = {
-        size: (step("train_loss", size), step("valid_loss", size), step("valid_accuracy", size))
-        for size in (500, 2_000, 10_000, 48_000)
+        last_loss, best_loss = [pairs_of(moment, "valid_loss", 48_000, change).mean() for moment in (runs, best)]
+        assert last_loss < 4 * best_loss < 0, "at the best epoch by much less"
+        assert sign(pairs_of(runs, "valid_loss", 48_000, change)) == -1
+        for moment in (runs, best):
+            gain = pairs_of(moment, "valid_accuracy", 48_000, change).mean()
+            assert 0.0005 < gain < 0.0025, "one or two tenths of a point"
+    questions = {
+        (column, when, name): p_value(pairs_of(moment, column, 48_000, change), overlap=OVERLAP)
+        for column in ("valid_loss", "valid_accuracy")
+        for when, moment in (("last", runs), ("best", best))
+        for name, change in (("dropout", DROPOUT_ALONE), ("decay", DECAY_ALONE), ("both", BOTH))
     }
-    assert signs == {500: (1, -1, 0), 2_000: (1, 0, -1), 10_000: (1, 1, -1), 48_000: (1, 1, -1)}
+    left = holm(pd.Series(questions))
+    assert len(left) == 12 and set(left[left < 0.05].index) == {
+        ("valid_loss", "last", "dropout"),
+        ("valid_loss", "last", "both"),
+    }
+    for column in ("gap", "test_calibration_error"):
+        assert sign(pairs_of(runs, column, 48_000, BOTH)) == -1
+    for column in ("valid_loss", "valid_accuracy"):
+        assert sign(pairs_of(runs, column, 48_000, BOTH, DROPOUT_ALONE)) == 0, "nothing beside dropout"
+    losses = [select(runs, train_size=48_000, **change).set_index("seed")["valid_loss"] for change in (BOTH, NEITHER)]
+    assert (losses[0] < losses[1]).all() and losses[0].corr(losses[1]) > 0.3, "all dots lie below the line"
+
+
+def test_lesson_6_says_what_the_ledger_shows_with_fewer_images(runs, best):
+    for size in SIZES:
+        late, early = [pairs_of(moment, "valid_loss", size, BOTH).mean() for moment in (runs, best)]
+        assert late < 3 * early < 0, "a small part of it at the best epoch"
+    assert [sign(pairs_of(moment, "valid_accuracy", 500, BOTH)) for moment in (runs, best)] == [0, 1]
+    assert [sign(pairs_of(runs, "valid_loss", 500, change)) for change in (DROPOUT_ALONE, DECAY_ALONE)] == [0, -1]
+    assert [sign(pairs_of(best, "valid_loss", 500, change)) for change in (DROPOUT_ALONE, DECAY_ALONE)] == [-1, 0]
+    gains = {size: pairs_of(runs, "valid_accuracy", size, BOTH).mean() for size in SIZES}
+    assert max(gains, key=gains.get) == 2_000
+    assert [sign(pairs_of(runs, "valid_accuracy", 2_000, change)) for change in (DROPOUT_ALONE, DECAY_ALONE)] == [1, 0]
+    wrong = pairs_of(runs, "valid_accuracy", 10_000, DECAY_ALONE)
+    assert wrong.min() < 3 * wrong.mean() < 0 and abs(wrong.median()) < abs(wrong.mean()) / 4
+    for size in (500, 2_000, 10_000):
+        costs = [
+            (select(runs, **change, train_size=size).set_index("seed")["valid_accuracy"]).mean()
+            - (select(best, **change, train_size=size).set_index("seed")["valid_accuracy"]).mean()
+            for change in (BOTH, NEITHER)
+        ]
+        assert costs[1] > costs[0] + 0.001 and costs[1] > 0, "it costs neither more"
+    for size in (500, 2_000, 10_000):
+        assert (
+            min(select(runs, **change, train_size=size)["train_accuracy"].mean() for change in (BOTH, NEITHER)) > 0.995
+        )
+
+
+def test_lesson_6_says_how_many_images_the_recipe_is_worth():
+    pattern = r"epoch: 'neither' needs about (\d+)% more images"
+    shares = [share for (share,) in stored_numbers("06_regularization_lab", pattern)]
+    assert len(shares) == 2 and all(18 <= share <= 32 for share in shares), "about a quarter"
+
+
+def test_lesson_6_says_what_too_much_does(runs, best):
+    def step(moment, column, size):
+        return sign(pairs_of(moment, column, size, {"dropout": 0.7}, {}))
+
+    assert [step(moment, "valid_loss", 500) for moment in (runs, best)] == [-1, 1], "the sign depends on the moment"
+    for moment in (runs, best):
+        for size in (10_000, 48_000):
+            assert step(moment, "valid_loss", size) == 1 and step(moment, "valid_accuracy", size) == -1
     smallest = runs.groupby(["train_size", "dropout", "weight_decay"])[["gap", "valid_loss"]].mean()
     assert smallest.loc[smallest["gap"].idxmin(), "valid_loss"] > 2 * smallest["valid_loss"].min(), "not the best"
-    few, far = [select(runs, dropout=rate)["gap"].mean() for rate in (0.2, 0.7)]
-    assert far < few, "a smaller gap, though both curves are worse"
+    low, high = [select(runs, dropout=rate)["gap"].mean() for rate in (0.2, 0.7)]
+    assert high < low, "a smaller gap, though both curves are worse"
 
 
 def test_lesson_6_says_what_weight_decay_does(runs):
@@ -350,35 +391,25 @@ def test_lesson_6_says_what_weight_decay_does(runs):
     assert norm(optimizer="AdamW", weight_decay=0.1) == pytest.approx(norm(), rel=0.05)
 
 
-def test_lesson_6_says_what_its_solutions_print(runs):
-    scaled = [
-        mean_interval(paired_differences(runs, column, {"pixels": "standardized"}, {}))
-        for column in ("valid_loss", "valid_accuracy")
-    ]
-    (loss, loss_half), (accuracy, accuracy_half) = scaled
-    assert loss_half < loss < 2 * loss_half and abs(accuracy) < accuracy_half
+def test_lesson_6_says_what_its_solutions_print(runs, best):
+    for moment in (runs, best):
+        loss, half = mean_interval(paired_differences(moment, "valid_loss", {"pixels": "standardized"}, {}))
+        assert half < loss < 2 * half, "close to zero"
+        assert sign(paired_differences(moment, "valid_accuracy", {"pixels": "standardized"}, {})) == 0
     pairs = paired_differences(runs, "valid_loss", {}, NEITHER)
     halves = [mean_interval(pairs.iloc[:number])[1] for number in range(2, len(pairs) + 1)]
     assert mean_interval(pairs.iloc[:2])[0] < -halves[0]
     assert halves[1] > 4 * halves[0] and max(halves[3:]) < 1.5 * min(halves[3:])
-    ledger = load_ledger()
-    best = ledger.loc[ledger.groupby(SETTINGS)["valid_loss"].idxmin()]
-    for size in (500, 2_000, 10_000, 48_000):
-        change = {"train_size": size}
-        early, half = mean_interval(paired_differences(best, "valid_loss", change, {**NEITHER, **change}))
-        late, _ = mean_interval(paired_differences(runs, "valid_loss", change, {**NEITHER, **change}))
-        assert late < early < -half, "it helps, and by less than after the last epoch"
 
 
-def test_lesson_6_says_what_width_does(runs):
-    def step(column, **net):
-        return mean_interval(paired_differences(runs, column, {**net, "dropout": 0.5}, {**net, "dropout": 0.0}))
+def test_lesson_6_says_what_width_does(runs, best):
+    def step(moment, column, network):
+        net = {"network": network, "weight_decay": 0.0}
+        return sign(paired_differences(moment, column, {**net, "dropout": 0.5}, {**net, "dropout": 0.0}))
 
-    (loss, loss_half), (accuracy, accuracy_half) = step("valid_loss"), step("valid_accuracy")
-    assert loss > loss_half and accuracy < -accuracy_half, "too much for MNISTNet"
-    wide = {"network": "wide", "weight_decay": 0.0}
-    (loss, loss_half), (accuracy, accuracy_half) = step("valid_loss", **wide), step("valid_accuracy", **wide)
-    assert loss < -loss_half and accuracy_half < accuracy < 1.5 * accuracy_half, "it only just leaves out zero"
+    assert [step(moment, "valid_accuracy", "MNISTNet") for moment in (runs, best)] == [-1, -1]
+    assert [step(runs, column, "wide") for column in ("valid_loss", "valid_accuracy")] == [-1, 1]
+    assert [step(best, column, "wide") for column in ("valid_loss", "valid_accuracy")] == [0, 0]
 
 
 def rows_of_lesson_7(pattern):

@@ -88,7 +88,7 @@ def test_values_beyond_the_slider_are_within_the_picture(measured):
     for number in (-3.0, 3.0):
         figure, _ = panel.render(panel.places, guess=number, committed=True)
         framework.to_png(figure)  # now all has found its place
-        (ax,), values = figure.axes, [-3, 3, *measured, *interval(measured)]
+        (ax,), values = figure.axes, [0, number, *measured, *interval(measured)]
         assert ax.get_xlim()[0] < min(values) and max(values) < ax.get_xlim()[1]
         for text in ax.texts:
             box = text.get_window_extent()

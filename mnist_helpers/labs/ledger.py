@@ -3,6 +3,7 @@
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.stats import t
 
@@ -108,6 +109,16 @@ def last_epochs(ledger: pd.DataFrame) -> pd.DataFrame:
     return runs.assign(gap=runs["train_accuracy"] - runs["valid_accuracy"])
 
 
+def best_epochs(ledger: pd.DataFrame) -> pd.DataFrame:
+    """One row for each run, with the values at its best epoch: the one with the lowest validation loss.
+
+    Adds the column `gap` as `last_epochs` does. The epoch is chosen on the validation images, so their loss is a little
+    too low, in all settings alike.
+    """
+    runs = ledger.loc[ledger.groupby(SETTINGS)["valid_loss"].idxmin()].reset_index(drop=True)
+    return runs.assign(gap=runs["train_accuracy"] - runs["valid_accuracy"])
+
+
 def select(table: pd.DataFrame, **settings: object) -> pd.DataFrame:
     """The rows with these settings; for those not named, the recipe's: dropout 0.2, 48,000 images and so on.
 
@@ -135,13 +146,32 @@ def paired_differences(runs: pd.DataFrame, column: str, first: dict, second: dic
     return (values - select(runs, **second).set_index("seed")[column]).dropna()
 
 
-def mean_interval(values: pd.Series | pd.DataFrame, confidence: float = 0.95) -> Interval:
+def mean_interval(values: pd.Series | pd.DataFrame, confidence: float = 0.95, overlap: float = 0.0) -> Interval:
     """The mean over seeds and its interval, by Student's t distribution.
 
     `values`: one for each seed, or a table with a row for each seed (then mean and half of each column).
+    `overlap`: the number of validation images divided by that of training images, where the splits of the seeds share
+    most of their images: then the values are not independent, and the interval gets wider (Nadeau and Bengio, 2003).
     Raises ValueError for fewer than two seeds, as one alone says nothing about the spread, and for missing values.
     """
     if len(values) < 2 or values.isna().any(axis=None):
         raise ValueError(f"an interval needs a value for each of at least 2 seeds, got\n{values}")
-    half = t.ppf((1 + confidence) / 2, len(values) - 1) * values.std() / len(values) ** 0.5
-    return Interval(values.mean(), half)
+    error = values.std() * (1 / len(values) + overlap) ** 0.5
+    return Interval(values.mean(), t.ppf((1 + confidence) / 2, len(values) - 1) * error)
+
+
+def p_value(values: pd.Series, overlap: float = 0.0) -> float:
+    """How probable a mean at least as far from zero is if there is no effect: Student's t test, two-sided.
+
+    `values`: one difference for each seed. `overlap`: as in `mean_interval`.
+    """
+    error = values.std() * (1 / len(values) + overlap) ** 0.5
+    return float(2 * t.sf(abs(values.mean()) / error, len(values) - 1))
+
+
+def holm(p_values: pd.Series) -> pd.Series:
+    """The p-values of several questions asked at once, corrected by Holm's method (1979): the smallest times their
+    number n, the next times n − 1 and so on; none below the one before, none above 1."""
+    ordered = p_values.sort_values()
+    factors = np.arange(len(ordered), 0, -1)
+    return (ordered * factors).cummax().clip(upper=1)

@@ -76,8 +76,9 @@ def draw_guess(
 ) -> str:
     """A line with the guess on it and, once that is committed, the measured values with mean and interval."""
     ax = figure.subplots()
-    shown = [*limits, *measured, interval.low, interval.high] if committed else limits
-    margin = 0.03 * (max(shown) - min(shown))
+    # after the guess the axis holds what is measured and no more, so that the seeds lie apart
+    shown = [0, guess, *measured, interval.low, interval.high] if committed else limits
+    margin = 0.05 * (max(shown) - min(shown))
     ax.set(xlim=(min(shown) - margin, max(shown) + margin), ylim=(-1, 1.4), yticks=[], xlabel=unit)
     ax.set_title("\n".join(textwrap.wrap(question, 90)), loc="left")
     ax.spines["left"].set_visible(False)
