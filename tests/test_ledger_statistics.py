@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mnist_helpers.labs.ledger import RECIPE, last_epochs, mean_interval, paired_differences, select
+from mnist_helpers.labs.ledger import RECIPE, SETTINGS, best_epochs, holm, last_epochs, mean_interval, p_value
+from mnist_helpers.labs.ledger import paired_differences, select
 from small_ledger import made_ledger, made_run
 
 NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
@@ -39,6 +40,15 @@ def test_each_run_has_one_row_with_its_last_epoch_and_its_gap(ledger):
     row = select(runs, **NEITHER).set_index("seed").loc[2]
     assert row["valid_loss"] == last["valid_loss"] and row["train_accuracy"] == last["train_accuracy"]
     np.testing.assert_array_equal(runs["gap"], runs["train_accuracy"] - runs["valid_accuracy"])
+
+
+def test_the_best_epoch_is_the_one_with_the_lowest_validation_loss(ledger):
+    best = best_epochs(ledger)
+    assert len(best) == len(last_epochs(ledger)) and list(best.index) == list(range(len(best)))
+    for row in best.itertuples():
+        run = ledger[(ledger[SETTINGS] == [getattr(row, name) for name in SETTINGS]).all(axis=1)]
+        assert row.valid_loss == run["valid_loss"].min() and row.gap == row.train_accuracy - row.valid_accuracy
+    assert (best["epoch"] < best["epochs"]).any(), "not always the last"
 
 
 # ---------------------------------------------------------------- select
@@ -144,3 +154,29 @@ def test_a_table_has_an_interval_for_each_column():
 def test_fewer_than_two_seeds_or_one_without_a_value_have_no_interval(values):
     with pytest.raises(ValueError, match="a value for each of at least 2 seeds"):
         mean_interval(values)
+
+
+# ---------------------------------------------------------------- overlapping splits, many questions
+
+
+def test_an_overlap_adds_its_share_to_the_variance_of_the_mean():
+    """Nadeau and Bengio (2003): 1/n becomes 1/n + validation images / training images."""
+    values = pd.Series(np.random.default_rng(0).normal(1, 2, 10))
+    plain, wide = mean_interval(values), mean_interval(values, overlap=12 / 48)
+    assert wide.middle == plain.middle and wide.half / plain.half == pytest.approx(3.5**0.5)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, -5.0])
+def test_a_p_value_is_that_of_student_s_test_and_agrees_with_the_interval(shift):
+    values = pd.Series(np.random.default_rng(1).normal(shift, 1, 8))
+    assert p_value(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+    for overlap in (0.0, 0.25):
+        confidence = 1 - p_value(values, overlap)  # the interval that just touches zero
+        mean, half = mean_interval(values, confidence, overlap)
+        assert half == pytest.approx(abs(mean), rel=1e-6)
+
+
+def test_holm_multiplies_by_the_questions_that_are_left():
+    corrected = holm(pd.Series({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005, "e": 0.9}))
+    assert corrected.to_dict() == pytest.approx({"d": 0.025, "a": 0.04, "c": 0.09, "b": 0.09, "e": 0.9})
+    assert holm(pd.Series([0.6, 0.7])).tolist() == [1, 1]
