@@ -5,8 +5,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mnist_helpers.labs.ledger import RECIPE, SETTINGS, best_epochs, holm, last_epochs, mean_interval, p_value
-from mnist_helpers.labs.ledger import paired_differences, select
+from mnist_helpers.labs.ledger import (
+    RECIPE,
+    SETTINGS,
+    best_epochs,
+    holm,
+    last_epochs,
+    mean_interval,
+    p_value,
+    paired_differences,
+    select,
+)
 from small_ledger import made_ledger, made_run
 
 NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
