@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import claims
 from claims import CLAIMS
 from lessons import PATHS, markdown_cells, read
 
@@ -116,6 +117,10 @@ def agrees(phrase, values):
         abs(float(number) - value) <= 0.5 * 10.0 ** -len(number.partition(".")[2]) + 1e-9
         for number, value in zip(written, values)
     )
+
+
+def test_claims_are_computed_without_the_package_that_prints_the_tables():
+    assert not re.search(r"(?m)^ *(from|import) mnist_helpers", Path(claims.__file__).read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("text, name, phrase", MARKED)
