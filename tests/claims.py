@@ -24,7 +24,8 @@ NEITHER = {"dropout": 0.0, "weight_decay": 0.0}
 @lru_cache
 def _ledger() -> tuple[pd.DataFrame, dict]:
     """One row for each epoch of each run, and the settings of the recipe. All that is known of files and columns."""
-    rows = pd.read_csv(ASSETS / "ledger.csv.gz")
+    runs, epochs = pd.read_csv(ASSETS / "ledger" / "runs.csv.gz"), pd.read_csv(ASSETS / "ledger" / "epochs.csv.gz")
+    rows = epochs.join(runs.set_index("run"), on="run")
     rows["gap"] = rows["train_accuracy"] - rows["valid_accuracy"]
     recipe = {"dropout": 0.2, "weight_decay": 1e-4, "train_size": 48_000, "pixels": "scaled"}
     return rows, {**recipe, "optimizer": "Adam", "network": "MNISTNet"}

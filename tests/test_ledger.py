@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mnist_helpers.labs.ledger import COLUMNS, SETTINGS, gather, load_ledger, read_table, write_table
+from mnist_helpers.labs.ledger import COLUMNS, SETTINGS, gather, load_ledger, read_table, write_ledger, write_table
 from mnist_helpers.labs.sweep import grid
 from small_ledger import made_run
 
@@ -29,7 +29,6 @@ def test_a_table_comes_back_with_six_significant_digits(tmp_path, table, name):
     for column in table.select_dtypes(float):
         table[column] = [float(f"{value:.6g}") for value in table[column]]
     pd.testing.assert_frame_equal(read_table(tmp_path / name), table, check_exact=True)
-    assert load_ledger(str(tmp_path / name)).equals(table)
     assert np.allclose(table["train_accuracy"] * 60_000, right, atol=0.05), "enough to count images"
 
 
@@ -63,6 +62,32 @@ def test_an_interrupted_write_leaves_the_older_file_and_nothing_else(tmp_path, t
         write_table(table, tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert (tmp_path / name).read_bytes() == before
+
+
+# ---------------------------------------------------------------- the two tables of a ledger
+
+
+@pytest.fixture
+def ledger():
+    return pd.concat([made_run(seed, epochs=3, train_size=500) for seed in (0, 1)], ignore_index=True)
+
+
+def test_a_ledger_is_two_tables_without_a_setting_written_twice(tmp_path, ledger):
+    write_ledger(ledger, tmp_path)
+    runs, epochs = (pd.read_csv(tmp_path / f"{name}.csv.gz") for name in ("runs", "epochs"))
+    assert runs["run"].tolist() == [0, 1] and epochs["run"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert set(runs) & set(epochs) == {"run"} and set(runs) | set(epochs) == {"run", *COLUMNS}
+    pd.testing.assert_frame_equal(load_ledger(str(tmp_path)), ledger, rtol=1e-5)
+
+
+@pytest.mark.parametrize("part", [slice(0, 3), slice(0, 5)], ids=["a run", "an epoch"])
+def test_tables_of_two_ledgers_are_refused(tmp_path, ledger, part):
+    write_ledger(ledger, tmp_path)
+    write_ledger(ledger[part], tmp_path / "other")
+    (tmp_path / "other" / "epochs.csv.gz").replace(tmp_path / "epochs.csv.gz")
+    with pytest.raises(ValueError, match="do not belong together") as caught:
+        load_ledger(tmp_path)
+    assert str(tmp_path) in str(caught.value)
 
 
 # ---------------------------------------------------------------- files that cannot be used
@@ -113,7 +138,7 @@ def test_another_table_is_refused_with_both_lists_of_columns(tmp_path, table, ch
 def test_the_finished_runs_of_a_folder_make_one_table_in_the_order_of_its_settings(tmp_path, table):
     for name, seed, size in [("a", 1, 500), ("b", 0, 2000), ("c", 0, 500)]:
         write_table(table.iloc[::-1].assign(seed=seed, train_size=size), tmp_path / f"{name}.csv")
-    for name in ("run.csv.x1.unfinished", "images.txt", "ledger.csv.gz"):
+    for name in ("run.csv.x1.unfinished", "images.txt", "runs.csv.gz"):
         (tmp_path / name).write_text("half")
     gathered = gather(tmp_path)
     rows = [[size, seed, epoch] for size, seed in ((500, 0), (500, 1), (2000, 0)) for epoch in (1, 2)]

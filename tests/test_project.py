@@ -139,8 +139,10 @@ def test_what_a_module_imports_is_declared(declared, module):
 
 
 def test_the_ledger_is_not_ignored_and_so_goes_into_the_package():
-    ledger = "mnist_helpers/ledger.csv.gz"  # hatchling packs what lies in the folder, without what git ignores
-    assert subprocess.run(["git", "check-ignore", "--no-index", "-q", ledger], cwd=ROOT).returncode != 0
+    for name in ("runs", "epochs"):  # hatchling packs what lies in the folder, without what git ignores
+        ledger = f"mnist_helpers/assets/ledger/{name}.csv.gz"
+        assert (ROOT / ledger).is_file()
+        assert subprocess.run(["git", "check-ignore", "--no-index", "-q", ledger], cwd=ROOT).returncode != 0
 
 
 # ---------------------------------------------------------------- versions

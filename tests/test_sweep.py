@@ -21,7 +21,7 @@ import torch
 from mnist_helpers import runs, training
 from mnist_helpers.data import make_loader
 from mnist_helpers.labs import networks
-from mnist_helpers.labs.ledger import COLUMNS, RECIPE, gather, read_table
+from mnist_helpers.labs.ledger import COLUMNS, RECIPE, gather, load_ledger, read_table
 from mnist_helpers.labs.sweep import RunFailedError, Setting, grid, sweep, train_setting, work
 from mnist_helpers.labs.sweep import __main__ as program
 from mnist_helpers.labs.sweep.__main__ import main
@@ -339,10 +339,10 @@ def test_the_command_refuses_values_that_cannot_be_and_explains_itself(capsys, o
 
 def test_the_command_writes_the_ledger(tmp_path, folder, monkeypatch, capsys):
     monkeypatch.setattr(program, "grid", lambda: [Setting(train_size=500, epochs=1, seed=seed) for seed in (1, 0)])
-    ledger = tmp_path / "ledger.csv.gz"
+    ledger = tmp_path / "ledger"
     assert main(["--data", "sample", "--jobs", "1", "--folder", str(folder), "--ledger", str(ledger)]) == 0
     assert f"All runs of {folder} are now in {ledger}." in capsys.readouterr().out
-    assert read_table(ledger).equals(gather(folder)) and read_table(ledger)["seed"].tolist() == [0, 1]
+    assert load_ledger(ledger).equals(gather(folder)) and load_ledger(ledger)["seed"].tolist() == [0, 1]
 
 
 FAILING = Setting(train_size=500, weight_decay=-1.0, epochs=1)
@@ -379,7 +379,7 @@ def test_ctrl_c_before_the_first_run_is_finished_says_so_and_keeps_nothing(folde
 @contextlib.contextmanager
 def command(folder, jobs):
     """The command in processes of its own, on the sample and with the runs SLOW; none of them outlives the block."""
-    options = ["--jobs", str(jobs), "--folder", str(folder), "--ledger", str(folder / "ledger.csv.gz")]
+    options = ["--jobs", str(jobs), "--folder", str(folder), "--ledger", str(folder / "ledger")]
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND.format(options=options)],
         cwd=ROOT,
@@ -419,7 +419,7 @@ def test_ctrl_c_keeps_the_finished_runs_and_writes_the_ledger(folder):
     assert "Stopped. The finished runs are kept; the same command goes on from there." in output
     warned = [line for line in error.splitlines() if "UserWarning" in line and "resource_tracker" not in line]
     assert warned == [] and 0 < len(finished(folder)) < len(SLOW)
-    assert read_table(folder / "ledger.csv.gz").equals(gather(folder))
+    assert load_ledger(folder / "ledger").equals(gather(folder))
 
 
 @POSIX
@@ -428,8 +428,8 @@ def test_two_sweeps_into_one_folder_make_what_one_makes(folder, alone):
         errors = [process.communicate(timeout=WAIT)[1] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), errors
     same_runs(gather(folder), alone, check_exact=True)
-    assert read_table(folder / "ledger.csv.gz").equals(gather(folder))
-    assert {path.name for path in folder.iterdir()} == names(SLOW) | {"images.txt", "ledger.csv.gz"}
+    assert load_ledger(folder / "ledger").equals(gather(folder))
+    assert {path.name for path in folder.iterdir()} == names(SLOW) | {"images.txt", "ledger"}
 
 
 # ---------------------------------------------------------------- on a cluster

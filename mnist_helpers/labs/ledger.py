@@ -1,6 +1,7 @@
 """The ledger: a table of measured training runs, and what can be asked of it."""
 
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from scipy.stats import t
 from mnist_helpers.files import ASSETS, complete_file
 from mnist_helpers.predictions import Interval
 
-LEDGER = ASSETS / "ledger.csv.gz"
+LEDGER = ASSETS / "ledger"  # a folder with the two tables
 COLUMNS = {
     "dropout": "dropout rate after each hidden layer",
     "weight_decay": "weight_decay of the optimizer",
@@ -38,6 +39,8 @@ COLUMNS = {
     "torch": "version of PyTorch",
 }
 SETTINGS = list(COLUMNS)[:8]  # these columns tell runs from each other
+OF_EPOCHS = list(COLUMNS)[8:16]  # these differ from epoch to epoch, all others are the same in all rows of a run
+TABLES = {"runs": ["run", *(name for name in COLUMNS if name not in OF_EPOCHS)], "epochs": ["run", *OF_EPOCHS]}
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -50,11 +53,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", compression=packing)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of runs that `write_table` wrote.
+def read_table(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
 
     Raises FileNotFoundError where there is none, ValueError for a file that is damaged or has other columns than
-    `COLUMNS`.
+    `columns`.
     """
     try:
         table = pd.read_csv(path)
@@ -62,13 +65,18 @@ def read_table(path: Path) -> pd.DataFrame:
         raise
     except (ValueError, EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error}). Delete it and make it again") from error
-    if list(table.columns) != list(COLUMNS):
-        raise ValueError(
-            f"{path} holds no runs: a table of runs has the columns {list(COLUMNS)}, got {list(table.columns)}"
-        )
+    if list(table.columns) != list(columns):
+        raise ValueError(f"{path} holds no runs: it should have the columns {list(columns)}, got {list(table.columns)}")
     if table.empty or table.isna().any(axis=None):
         raise ValueError(f"{path} is damaged (values are missing). Delete it and make it again")
     return table
+
+
+def write_ledger(ledger: pd.DataFrame, folder: Path) -> None:
+    """Write a table with all `COLUMNS` as two: `runs.csv.gz` and `epochs.csv.gz`, which the number `run` connects."""
+    numbered = ledger.assign(run=ledger.groupby(SETTINGS, sort=False).ngroup())
+    for name, columns in TABLES.items():
+        write_table(numbered[columns].drop_duplicates(), folder / f"{name}.csv.gz")
 
 
 def gather(folder: Path) -> pd.DataFrame:
@@ -92,12 +100,16 @@ RECIPE = {
 }
 
 
-def load_ledger(path: str | Path = LEDGER) -> pd.DataFrame:
-    """The ledger that came with the package, or the one in another file: one row for each epoch of each run.
+def load_ledger(folder: str | Path = LEDGER) -> pd.DataFrame:
+    """The ledger that came with the package, or the one in another folder: one row for each epoch of each run.
 
-    `COLUMNS` explains the columns. Raises FileNotFoundError, and ValueError for a file that is no ledger.
+    `COLUMNS` explains the columns. Raises FileNotFoundError, and ValueError for files that are no ledger.
     """
-    return read_table(Path(path))
+    runs, epochs = [read_table(Path(folder) / f"{name}.csv.gz", columns) for name, columns in TABLES.items()]
+    if epochs["run"].value_counts().to_dict() != runs.set_index("run")["epochs"].to_dict():
+        raise ValueError(f"the two tables in {folder} do not belong together: they hold other runs. Make them again")
+    ledger = epochs.merge(runs, on="run")
+    return ledger[list(COLUMNS)]
 
 
 def last_epochs(ledger: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from mnist_helpers.labs.ledger import gather, write_table
+from mnist_helpers.labs.ledger import gather, write_ledger
 from mnist_helpers.labs.sweep.grid import EPOCHS, MANY, grid
 from mnist_helpers.labs.sweep.work import RunFailedError, sweep
 from mnist_helpers.runs import runs_dir
@@ -19,7 +19,7 @@ def command_line() -> argparse.ArgumentParser:
         "you like (Ctrl+C): every finished run is kept, and the same command goes on from there.",
     )
     parser.add_argument("--folder", type=Path, default=runs_dir() / "sweep", help="one file a run (%(default)s)")
-    parser.add_argument("--ledger", type=Path, default=runs_dir() / "ledger.csv.gz", help="the table (%(default)s)")
+    parser.add_argument("--ledger", type=Path, default=runs_dir() / "ledger", help="its two tables (%(default)s)")
     parser.add_argument("--data", help="the folder with the MNIST files, as load_mnist takes it")
     parser.add_argument("--jobs", type=int, default=-1, help="runs at a time; -1, the default: one for each core")
     parser.add_argument(
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             status = 130
             print("\nStopped. The finished runs are kept; the same command goes on from there.")
-        write_table(gather(options.folder), options.ledger)
+        write_ledger(gather(options.folder), options.ledger)
         print(f"All runs of {options.folder} are now in {options.ledger}.")
     except (ModuleNotFoundError, OSError, RunFailedError, ValueError) as error:
         status = status or 1
