@@ -9,6 +9,7 @@ from nbval.plugin import IPyNbCell
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
+import figures
 from own_runs import keep_runs_apart
 from stored_outputs import compare_cell
 
@@ -22,5 +23,8 @@ def pytest_collection_modifyitems(items):
     """Let nbval, which runs the cells of the notebooks, compare their outputs in our way (see stored_outputs.py)."""
     for item in items:
         if isinstance(item, IPyNbCell):
+            if not hasattr(item.parent, "figures"):
+                item.parent.figures = figures.kept(item.path.stem)
+                item.parent.setup = figures.described()(item.parent.setup)  # it starts the kernel
             item.options["check"] = True
             item.compare_outputs = functools.partial(compare_cell, item)

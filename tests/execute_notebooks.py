@@ -14,6 +14,7 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+import figures
 from mnist_helpers import load_mnist
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -23,7 +24,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 def execute(path: Path) -> None:
     """Run one notebook in its own folder; the file is replaced only when every cell ran."""
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(
+    client = NotebookClient(
         notebook,
         timeout=900,
         kernel_name="python3",
@@ -31,11 +32,14 @@ def execute(path: Path) -> None:
         store_widget_state=False,
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
-    ).execute()
+    )
+    with figures.described():
+        client.execute()
     for data in [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]:
         data.pop(WIDGET, None)  # without a kernel it would be shown as an error
         if "image/png" in data:
             data["image/png"] = fewer_colours(data["image/png"])
+    figures.keep(notebook, path.stem)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

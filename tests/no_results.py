@@ -21,6 +21,7 @@ NO_RESULTS = {
         r"95 % interval": INTERVAL,
         r"dropout 0\.7 against 0\.2": A_SETTING,
         r"Weight decay 1e-4": A_SETTING,
+        r"three thousandths of the axes": "a setting of the tests",
         r"\(234 of 10,000, nine of ten, half of, twice, 30 times as long\)": "examples of what is looked for",
     },
     "01_data_loading": {

@@ -2,15 +2,18 @@
 
 Without a tag every number must be the same: shapes, counts, settings, what follows from the data or from the run that
 comes with the package. A cell that trains or draws random numbers has the tag `holds:NAME`: its words and settings
-must be the same, and NAME, a function in findings.py, says what must hold of its numbers.
+must be the same, and NAME, a function in findings.py, says what must hold of its numbers. Figures are compared by their
+descriptions (figures.py): without a tag all of it, with `holds:NAME` or DRAWN the words and what is drawn.
 """
 
 import re
 from itertools import zip_longest
 
+import figures
 import findings
 
 HOLDS = "holds:"
+DRAWN = "drawn-after-training"  # a cell without numbers of its own, whose figure shows a network that was trained here
 NOT_COMPARED = {  # what differs in every run, and what is put in its place
     r".*\d%\|.*\|.*\n?": "",  # a progress bar
     r"(Took|Loaded|Training) the run '\w+'.*\n?": "",  # depends on what ran before
@@ -85,10 +88,27 @@ def compare_cell(cell, new, stored, skip_compare=None) -> bool:
     """
     if cell.cell.source.rstrip().endswith(";"):  # hides the last value; nbval's way of running a cell shows it
         new = [output for output in new if output["output_type"] != "execute_result"]
+    pictures = figures.described_in(new)
     new, stored, tags = text_of(new), text_of(stored), cell.cell.metadata.get("tags", [])
     if "MNIST sample: " in new:
         cell.parent.on_the_sample = True
-    if getattr(cell.parent, "on_the_sample", False) and "nbval-check-output" not in tags:
+    sample = getattr(cell.parent, "on_the_sample", False)
+    if sample and "nbval-check-output" not in tags:
         return True
     cell.comparison_traceback = differences(stored, new, tags)
+    if not sample:
+        kept = [each for each in getattr(cell.parent, "figures", []) if each["cell"] == cell.cell.get("id")]
+        cell.comparison_traceback += figure_differences(kept, pictures, tags)
     return not cell.comparison_traceback
+
+
+def figure_differences(stored: list[dict], new: list[dict | None], tags=()) -> list[str]:
+    """What is wrong with the figures of a cell, by their descriptions; None: a place that nbval does not see."""
+    if len(stored) != len(new):
+        new = [description for description in new if description is not None]
+    if len(stored) != len(new):
+        return [f"  {len(new)} figures, {len(stored)} are described in tests/figures: run tests/execute_notebooks.py"]
+    exactly = not any(tag.startswith(HOLDS) or tag == DRAWN for tag in tags)
+    seen = list if exactly else lambda texts: [without_results(text) for text in texts]
+    pairs = [(old, now) for old, now in zip(stored, new) if now is not None]
+    return [each for old, now in pairs for each in figures.different(old, now, seen, exactly)]

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 import findings
 from lessons import PATHS, code_cells, read
-from stored_outputs import HOLDS, broken, compare_cell, differences, text_of
+from stored_outputs import DRAWN, HOLDS, broken, compare_cell, differences, text_of
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = """       train_loss  train_accuracy  valid_loss  valid_accuracy
@@ -118,7 +118,7 @@ def test_every_finding_has_its_cell():
 
 def test_the_tags_are_known():
     tags = {tag for path in PATHS for cell in code_cells(read(path)) for tag in cell.metadata.get("tags", [])}
-    assert all(re.match("nbval-check-output$|solution$|mirrors:|holds:", tag) for tag in tags)
+    assert all(re.match(f"nbval-check-output$|solution$|{DRAWN}$|mirrors:|holds:", tag) for tag in tags)
 
 
 def cell(source="print(1)", tags=()):
