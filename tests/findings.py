@@ -428,7 +428,8 @@ def passes_lower_some_confidence(text):
     )
     right, wrong, drawn, letters, noise = (tuple(map(float, values)) for _, *values in rows)
     lost = [1 - passes / plain for plain, passes, *_ in (right, drawn, wrong, letters, noise)]
-    assert min(lost[:2]) >= 0 and max(lost[:2]) < min(lost[2:]), "right answers and drawings lose little or nothing"
+    assert min(lost[:2]) >= 0 and max(lost[:2]) < min(lost[2:]), "wrong answers, letters and noise lose most"
+    assert 100 - right[1] > 1.3 * (100 - right[0]), "clearly more right answers are refused"
     assert letters[0] > 0, "with some letters it is almost sure"
     assert letters[3] > drawn[2], "no threshold keeps all digits and refuses all letters"
 

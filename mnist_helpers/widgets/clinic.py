@@ -221,7 +221,7 @@ class RepairLab(LivePanel):
         over_epochs.set(xlim=(0.5, self.EPOCHS + 0.5), ylim=(0, 1.02), xlabel="epoch", title=f"shifts up to {shift}")
         over_epochs.yaxis.set_major_formatter(PercentFormatter(1))
         over_shifts.set(xlim=(-0.5, 6.5), xlabel="random shifts, up to (pixels)", title="after the last epoch")
-        over_shifts.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=12)
+        figure.legend(*over_shifts.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=12)
         if shift not in ends:
             return f"Not trained yet with shifts up to {shift} pixels: press Train."
         state = ", ".join(f"{name} {curve[-1]:.1%}" for name, curve in ends[shift].items())
