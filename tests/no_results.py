@@ -175,6 +175,7 @@ NO_RESULTS = {
         r"middle 90 of 100 passes": "how the black lines are defined",
         r"at least 0\.9": "a question",
         r"reach 0\.9": "a bound",
+        r"a threshold of 0\.9": "a bound",
         r"rate 0\.2": A_SETTING,
         r"missed by one of the ten": "a question",
         r"tenfold the one below": "the scale of an axis",
