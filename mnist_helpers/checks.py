@@ -1,9 +1,12 @@
 """Checks of what the user gives."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from numbers import Integral
 from typing import Any, TypeVar
+
+import torch
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -36,3 +39,14 @@ def checked(check: Callable) -> Callable[[Function], Function]:
         return checked_function  # type: ignore[return-value]
 
     return decorate
+
+
+@contextmanager
+def enough_memory(batch_size: int) -> Iterator[None]:
+    """Within a `with` block: a MemoryError that names the batch size where PyTorch says that it got no memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise MemoryError(f"there is no memory for batches of {batch_size:,} images: make them smaller") from error

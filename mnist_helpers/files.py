@@ -28,7 +28,7 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write into that gets its name when all is written and would outlast a power cut, not before.
 
     When the `with` block ends with an error, an older file at `path` stays as it was. Two programs may write the same
-    file at the same time: one of the two is there afterwards, whole.
+    file at the same time: one of the two is there afterwards, whole. An OSError, of a full disk say, names the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".unfinished")
@@ -39,6 +39,9 @@ def complete_file(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         Path(unfinished).chmod(0o644)
         Path(unfinished).replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         Path(unfinished).unlink(missing_ok=True)
     if os.name == "posix":  # there the new name, too, must be brought to the disk

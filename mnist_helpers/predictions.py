@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from torch import nn
 from torch.utils.data import Dataset
 
-from mnist_helpers.checks import check_whole
+from mnist_helpers.checks import check_whole, enough_memory
 from mnist_helpers.data import make_loader
 from mnist_helpers.training import device_of, eval_mode
 
@@ -101,10 +101,11 @@ class Predictions:
 def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predictions:
     """Run `model` over a `TensorDataset` of images and labels, in order and with dropout off.
 
-    The model comes back in the mode it was in. Raises ValueError for an empty dataset.
+    The model comes back in the mode it was in. Raises ValueError for an empty dataset, MemoryError for batches that are
+    too large.
     """
     device, logits, labels, images = device_of(model), [], [], []
-    with eval_mode(model), torch.no_grad():
+    with eval_mode(model), torch.no_grad(), enough_memory(batch_size):
         for batch_images, batch_labels in make_loader(dataset, batch_size):
             logits.append(model(batch_images.to(device)).cpu())
             labels.append(batch_labels.cpu())

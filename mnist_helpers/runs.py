@@ -5,6 +5,7 @@
 
 import dataclasses
 import inspect
+import io
 import os
 import platform
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mnist_helpers.checks import enough_memory
 from mnist_helpers.data import MNISTData, load_mnist, make_loader
 from mnist_helpers.files import ASSETS, complete_file, user_folder
 from mnist_helpers.model import MNISTNet
@@ -54,6 +56,7 @@ def train_run(
 
     `network` makes a model from a dropout rate. `device`: where to train, by default the fastest there is.
     The same seed gives the same initial weights and the same order of batches whatever the other settings are.
+    Raises what `fit` raises, and MemoryError for batches that are too large.
     """
     set_seed(seed)
     model = network(dropout).to(device or pick_device())
@@ -61,7 +64,8 @@ def train_run(
     train_loader = make_loader(data.train, batch_size, shuffle=True, generator=batch_order)
     valid_loader = make_loader(data.valid, batch_size=1024)
     optimizer = make_optimizer(model, weight_decay, optimizer_class, lr)
-    history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
+    with enough_memory(batch_size):
+        history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
     settings = {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed}
     return Run(model, history, settings | {"lr": lr, "batch_size": batch_size})
 
@@ -92,8 +96,10 @@ def save_run(path: str | Path, run: Run, data: MNISTData, **more: str) -> Path:
         "versions": run.versions,
         "data": {"about": str(data), "fingerprint": data.fingerprint(), **more},
     }
+    packed = io.BytesIO()  # on a full disk torch.save would speak of an unexpected position
+    torch.save(content, packed)
     with complete_file(path) as file:
-        torch.save(content, file)
+        file.write(packed.getbuffer())
     return path
 
 
@@ -155,7 +161,7 @@ def load_or_train(name: str, data: MNISTData, *, device: torch.device | str | No
     `settings` are arguments of `train_run`; those not given have its defaults. The name "recipe" with the recipe's
     settings is the run that comes with the package, the same on every machine; on the sample, too, though it was
     trained on full MNIST. Other runs are looked for in `runs_dir()`; a newly trained one is kept there for the next
-    time, unless another file stands at its place. Raises TypeError for a setting that there is not.
+    time, where it can be written and no other file stands. Raises TypeError for a setting that there is not.
     """
     defaults = {key: inspect.signature(train_run).parameters[key].default for key in SETTINGS}
     check_settings(settings)
@@ -174,8 +180,11 @@ def load_or_train(name: str, data: MNISTData, *, device: torch.device | str | No
         reason = "there is no saved one" if isinstance(error, FileNotFoundError) else str(error)
     print(f"Training the run '{name}' now ({reason}).")
     run = train_run(data, device=device, **settings)
-    if not path.exists() and len(run.history) == run.settings["epochs"]:
-        save_run(path, run, data)
+    try:
+        if not path.exists() and len(run.history) == run.settings["epochs"]:
+            save_run(path, run, data)
+    except OSError as error:
+        print(f"This run could not be kept for the next time: {error}.")
     return run
 
 

@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import TensorDataset
 from torchvision import datasets
 
+from faults import POSIX, ended, no_rights, no_room, open_folder, started
 from mnist_helpers import data
 from mnist_helpers.data import load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
 from mnist_helpers.training import set_seed
@@ -154,7 +155,8 @@ def test_swapped_files_are_called_swapped(folder, contents, one, other):
 
 
 TROUBLES = {"page": b"<html>Please log in</html>", "zeros": gzip.compress(idx(np.zeros(20, np.uint8)))}
-TROUBLES |= dict.fromkeys(["not found", "no HTTP", "cut", "half", "stall", "reset", "chunk"], b"")
+TROUBLES |= dict.fromkeys(["no HTTP", "cut", "half", "stall", "reset", "chunk"], b"")
+TROUBLES |= dict.fromkeys((403, 404, 500), b"")
 
 
 def answer(request, content, trouble):
@@ -162,9 +164,11 @@ def answer(request, content, trouble):
     if trouble == "no HTTP":
         request.wfile.write(b"SSH-2.0\r\n")
         return
-    if trouble == "not found" or not content:
-        request.send_error(404)
+    if isinstance(trouble, int) or not content:
+        request.send_error(trouble or 404)
         return
+    if trouble == "together":
+        request.server.together.wait(10)
     content = TROUBLES.get(trouble) or (content[:-5] if trouble == "cut" else content)
     request.send_response(200)
     headers = {"Transfer-Encoding": "chunked"} if trouble == "chunk" else {"Content-Length": str(len(content))}
@@ -201,6 +205,7 @@ def server(data_dir, contents, quick_sample, monkeypatch):
     handler = type("Handler", (http.server.BaseHTTPRequestHandler,), {"do_GET": do_get, "log_message": lambda *_: None})
     http_server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     http_server.end, http_server.asked, http_server.troubles = threading.Event(), asked, troubles
+    http_server.together = threading.Barrier(2)
     http_server.url = f"http://127.0.0.1:{http_server.server_port}/"
     thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -270,6 +275,30 @@ def test_a_broken_download_gives_the_sample_and_changes_no_file(
         mnist = load_mnist()
     assert mnist.source == "sample" and re.fullmatch("the full set could not be had: .{7,}", mnist.note)
     assert files_in(data_dir) == before and socket.getdefaulttimeout() == patience
+
+
+@POSIX
+@pytest.mark.parametrize("fault", [no_room, no_rights])
+def test_on_a_full_disk_or_in_a_read_only_folder_the_sample_comes_and_no_file_changes(
+    server, contents, monkeypatch, fault
+):
+    with open_folder() as folder:
+        monkeypatch.setattr(data, "DATA_DIR", folder)
+        raw = write(folder / "MNIST" / "raw", contents | {TRAIN_IMAGES: b"damaged"})
+        before = files_in(folder)
+        for place in (raw, folder):
+            place.chmod(0o555 if fault is no_rights else 0o755)
+        words = fault(lambda: str(load_mnist()))
+        assert words.startswith("MNIST sample") and re.search("Permission denied|too large", words)
+        assert files_in(folder) == before
+
+
+@POSIX
+def test_two_kernels_download_into_one_folder_at_once(server, data_dir, contents):
+    server.troubles |= {f"/{name}.gz": "together" for name in contents}  # each waits for the other
+    kernels = [started(lambda: load_mnist().source) for _ in range(2)]
+    assert [ended(*kernel) for kernel in kernels] == ["full", "full"]
+    assert files_in(data_dir) == {f"MNIST/raw/{name}": content for name, content in contents.items()}
 
 
 def test_without_a_server_or_a_place_for_the_files_the_sample_comes_at_once(server, dead_urls, data_dir, monkeypatch):
