@@ -443,7 +443,8 @@ def shifts_repair_and_cost(text):
     rows = {
         name: (float(gain), float(half), higher)
         for name, gain, half, higher in re.findall(
-            rf"(?m)^(.+?) +[\d.]+ % → +[\d.]+ % +{NUMBER} ± {NUMBER} points, higher in (\d) of 3 seeds", text
+            rf"(?m)^(.+?) +[\d.]+ % \(.+?\) → +[\d.]+ % \(.+?\) +{NUMBER} ± {NUMBER} points, higher in (\d) of 3 seeds",
+            text,
         )
     }
     (plain, *_), (shifted, half, _), (drawn, wide, _), (*_, higher) = rows.values()

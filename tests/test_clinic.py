@@ -3,7 +3,6 @@
 import dataclasses
 
 import joblib
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,82 +11,86 @@ from torch.utils.data import TensorDataset
 
 import mnist_helpers as mh
 from mnist_helpers.labs import clinic
-from mnist_helpers.labs.clinic import Shifted, adversarial_steps, answers_of, change_images, input_gradient, mc_dropout
+from mnist_helpers.labs.clinic import (
+    Shifted,
+    adversarial_steps,
+    change_images,
+    input_gradient,
+    mc_dropout,
+    ten_networks,
+)
+from mnist_helpers.runs import read_run
 from panels import equal_weights
 
-# ---------------------------------------------------------------- networks that differ by their seed only
+# ---------------------------------------------------------------- ten networks
 
 
 @pytest.fixture(scope="module")
 def tiny(sample):
-    """The first 100 images of each part of the sample."""
+    """The first 100 images of each part of the sample, said to be full MNIST."""
     parts = {
         part: TensorDataset(*(tensor[:100] for tensor in getattr(sample, part).tensors))
         for part in ("train", "valid", "test")
     }
-    return dataclasses.replace(sample, **parts)
-
-
-@pytest.fixture(scope="module")
-def two_answers(tiny):
-    return torch.stack([answers_of(tiny, seed) for seed in (0, 1)])
+    return dataclasses.replace(sample, source="full", **parts)
 
 
 @pytest.fixture
-def two_networks(monkeypatch):
-    monkeypatch.setattr(clinic, "NETWORKS", 2)
-
-
-def test_stored_answers_are_loaded_where_they_belong_to_the_data(tiny, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(clinic, "train_run", lambda *args, **kwargs: pytest.fail("this trains"))
-    stored = np.random.default_rng(0).integers(0, 10, (3, 100), dtype=np.uint8)
-    np.savez_compressed(tmp_path / "answers.npz", answers=stored, fingerprint=tiny.fingerprint())
-    answers = clinic.answers_of_seeds(tiny, tmp_path / "answers.npz")
-    assert answers.dtype == torch.int64 and np.array_equal(answers, stored)
-    assert capsys.readouterr().out == "Loaded the answers of 3 networks.\n"
-
-
-@pytest.mark.parametrize("own, images", [(False, 100), (True, 99)], ids=["another fingerprint", "too few images"])
-def test_networks_are_trained_where_the_stored_answers_belong_to_other_data(
-    tiny, two_answers, tmp_path, two_networks, capsys, own, images
-):
-    fingerprint = tiny.fingerprint() if own else "0123456789abcdef"
-    np.savez_compressed(tmp_path / "answers.npz", answers=np.zeros((3, images), np.uint8), fingerprint=fingerprint)
-    assert torch.equal(clinic.answers_of_seeds(tiny, tmp_path / "answers.npz"), two_answers)
-    assert "Training 2 networks now" in capsys.readouterr().out
-
-
-def test_the_answers_of_a_network_are_its_predictions_and_other_seeds_answer_otherwise(tiny, two_answers):
-    model = mh.train_run(tiny, seed=1, progress=False).model
-    assert torch.equal(two_answers[1], mh.predict(model, tiny.test).predicted)
-    assert two_answers.dtype == torch.int64 and not torch.equal(*two_answers)
-
-
-def test_main_stores_what_answers_of_seeds_loads(tiny, two_answers, tmp_path, monkeypatch, two_networks, capsys):
+def two_seeds(monkeypatch, tiny):
+    monkeypatch.setattr(clinic, "SEEDS", (0, 3))
     monkeypatch.setattr(clinic, "load_mnist", lambda: tiny)
-    with pytest.raises(SystemExit, match="full MNIST, but this is: .*sample"):
-        clinic.main(tmp_path / "answers.npz")
-    assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(clinic, "load_mnist", lambda: dataclasses.replace(tiny, source="full"))
+
+
+def test_networks_are_trained_by_the_recipe_with_the_seed_on_the_split_of_the_seed(tiny, two_seeds, capsys):
+    networks = ten_networks(tiny)
+    assert "Training 2 networks now" in capsys.readouterr().out
+    for seed, network in zip((0, 3), networks, strict=True):
+        other = tiny.with_split(seed)
+        assert equal_weights(network, mh.train_run(other, seed=seed, device="cpu", progress=False).model)
+        assert not network.training
+
+
+def test_what_is_shipped_is_loaded_where_it_belongs_to_the_data(tiny, two_seeds, tmp_path, capsys, monkeypatch):
+    trained = ten_networks(tiny)
     with joblib.parallel_config(backend="sequential"):
-        clinic.main(tmp_path / "answers.npz")
-    assert [path.name for path in tmp_path.iterdir()] == ["answers.npz"]
-    assert torch.equal(clinic.answers_of_seeds(tiny, tmp_path / "answers.npz"), two_answers)
-    assert "Loaded" in capsys.readouterr().out
+        clinic.ship(tmp_path / "networks")
+    capsys.readouterr()
+    assert sorted(path.name for path in (tmp_path / "networks").iterdir()) == ["seed_0.pt", "seed_3.pt"]
+    monkeypatch.setattr(clinic, "train_run", lambda *args, **kwargs: pytest.fail("this trains"))
+    loaded = ten_networks(tiny, tmp_path / "networks")
+    assert capsys.readouterr().out == "Loaded 2 networks.\n"
+    for ours, theirs in zip(loaded, trained, strict=True):
+        assert not ours.training
+        for kept, weights in zip(ours.parameters(), theirs.parameters()):
+            torch.testing.assert_close(kept, weights, rtol=1e-3, atol=1e-4)  # as float16
+    other = dataclasses.replace(tiny, train=TensorDataset(*tiny.train[:99]))
+    with pytest.raises(pytest.fail.Exception, match="this trains"):
+        ten_networks(other, tmp_path / "networks")
 
 
-def test_ten_answers_and_fifteen_doubts_come_with_the_package():
-    with np.load(clinic.ANSWERS) as stored:
-        assert stored["answers"].shape == (10, 10_000) and stored["answers"].max() == 9
+def test_only_networks_of_full_mnist_are_shipped(sample, tmp_path, monkeypatch):
+    monkeypatch.setattr(clinic, "load_mnist", lambda: sample)
+    with pytest.raises(SystemExit, match="full MNIST, but this is: .*sample"):
+        clinic.ship(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_ten_that_come_with_the_package_are_small_and_fit_their_splits(full, capsys):
+    networks = ten_networks(full)
+    assert capsys.readouterr().out == "Loaded 10 networks.\n"
+    for seed, network in enumerate(networks):
+        path = clinic.NETWORKS / f"seed_{seed}.pt"
+        content = read_run(path)
+        recipe = {"dropout": 0.2, "weight_decay": 1e-4, "epochs": 10, "lr": 0.001, "batch_size": 32}
+        assert content["settings"] == {"seed": seed, **recipe} and content["data"]["split"] == str(seed)
+        assert {weights.dtype for weights in content["weights"].values()} == {torch.float16}
+        assert path.stat().st_size < 250_000
+        there = mh.predict(network, full.with_split(seed).valid).accuracy
+        assert there == pytest.approx(content["history"]["valid_accuracy"][-1], abs=2e-4)
+
+
+def test_fifteen_doubts_come_with_the_package():
     assert len(clinic.LABEL_DOUBTS) == 15 and list(clinic.LABEL_DOUBTS) == sorted(clinic.LABEL_DOUBTS)
-
-
-def test_the_answers_that_come_with_the_package_are_those_of_ten_networks_by_the_recipe(full, capsys):
-    answers = clinic.answers_of_seeds(full)
-    assert capsys.readouterr().out == "Loaded the answers of 10 networks.\n"
-    assert len(answers.unique(dim=0)) == 10
-    accuracies = (answers == full.test.tensors[1]).double().mean(dim=1)
-    assert accuracies.min() > 0.97 and accuracies.max() < 0.985
 
 
 def test_an_image_counts_in_the_row_of_its_label_and_the_column_of_its_answer():

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "live": {"data", "model", "training"},
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
-    "labs.clinic": {"data", "files", "predictions", "runs", "training"},
+    "labs.clinic": {"data", "files", "runs", "training"},
     "labs.networks": {"model"},
     "labs.sweep.grid": set(),
     "labs.sweep.work": {

@@ -1,6 +1,6 @@
 """The error clinic: which images networks miss, what changes of an image they bear, and what a pixel does to an answer.
 
-`python -m mnist_helpers.labs.clinic` trains the networks anew whose answers come with the package.
+`python -m mnist_helpers.labs.clinic` trains the ten networks anew that come with the package.
 """
 
 from pathlib import Path
@@ -17,13 +17,12 @@ from torchvision.transforms.v2 import functional as v2_functional
 from tqdm import tqdm
 
 from mnist_helpers.data import MNISTData, load_mnist
-from mnist_helpers.files import ASSETS, complete_file
-from mnist_helpers.predictions import predict
-from mnist_helpers.runs import train_run
+from mnist_helpers.files import ASSETS
+from mnist_helpers.runs import Run, load_run, read_run, save_run, train_run
 from mnist_helpers.training import device_of, eval_mode
 
-ANSWERS = ASSETS / "answers.npz"
-NETWORKS = 10
+NETWORKS = ASSETS / "ten_networks"  # a folder with a file for each seed
+SEEDS = range(10)
 
 # Test images whose label most of five people did not confirm, with what they said instead: the published votes of
 # Northcutt, Athalye and Mueller (2021), Pervasive Label Errors in Test Sets Destabilize Machine Learning Benchmarks.
@@ -46,25 +45,25 @@ LABEL_DOUBTS = {
 }
 
 
-# ---------------------------------------------------------------- networks that differ by their seed only
+# ---------------------------------------------------------------- ten networks
 
 
-def answers_of_seeds(data: MNISTData, path: str | Path = ANSWERS) -> torch.Tensor:
-    """What ten networks, trained by the recipe with the seeds 0 to 9, answer on the test images: (10, images).
+def ten_networks(data: MNISTData, folder: Path = NETWORKS) -> list[nn.Module]:
+    """Ten networks, trained by the recipe with the seeds 0 to 9, each on the training images of its seed's split.
 
-    Those of full MNIST come with the package; for other data the networks are trained now. Says which.
+    Those of full MNIST come with the package; for other data they are trained now. Says which. Dropout is off.
     """
-    with np.load(path) as stored:
-        if stored["fingerprint"] == data.fingerprint() and stored["answers"].shape[1] == len(data.test):
-            print(f"Loaded the answers of {len(stored['answers'])} networks.")
-            return torch.from_numpy(stored["answers"]).long()
-    print(f"Training {NETWORKS} networks now, as the stored answers belong to other data.")
-    return torch.stack([answers_of(data, seed) for seed in tqdm(range(NETWORKS), unit=" networks", ncols=90)])
+    paths = [folder / f"seed_{seed}.pt" for seed in SEEDS]
+    if data.fingerprint() == read_run(paths[0])["data"]["fingerprint"]:
+        print(f"Loaded {len(paths)} networks.")
+        return [load_run(path, None, "cpu").model.eval() for path in paths]
+    print(f"Training {len(paths)} networks now, as the stored ones belong to other data.")
+    return [train_one(data, seed).model.eval() for seed in tqdm(SEEDS, unit=" networks", ncols=90)]
 
 
-def answers_of(data: MNISTData, seed: int) -> torch.Tensor:
-    """What the recipe trained with this seed answers on the test images: (images,)."""
-    return predict(train_run(data, seed=seed, progress=False).model, data.test).predicted
+def train_one(data: MNISTData, seed: int) -> Run:
+    """The recipe trained with this seed on the split of this seed; the test images are the same for all."""
+    return train_run(data.with_split(seed), seed=seed, device="cpu", progress=False)
 
 
 def confusion_counts(answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -76,14 +75,17 @@ def confusion_counts(answers: torch.Tensor, labels: torch.Tensor) -> torch.Tenso
     return torch.from_numpy(np.stack(counts))
 
 
-def main(path: str | Path = ANSWERS) -> None:
-    """Train the ten networks on full MNIST, one on each core, and store their answers."""
+def ship(folder: Path = NETWORKS) -> None:
+    """Train the ten networks on full MNIST, one on each core, and write the files that come with the package.
+
+    The weights are kept as float16; the data named in the files is that before it was split by the seed.
+    """
     data = load_mnist()
     if data.source != "full":
-        raise SystemExit(f"the stored answers are those on full MNIST, but this is: {data}")
-    answers = Parallel(n_jobs=-1)(delayed(answers_of)(data, seed) for seed in tqdm(range(NETWORKS)))
-    with complete_file(Path(path)) as file:
-        np.savez_compressed(file, answers=torch.stack(answers).byte().numpy(), fingerprint=data.fingerprint())
+        raise SystemExit(f"the networks that come with the package saw full MNIST, but this is: {data}")
+    for run in Parallel(n_jobs=-1)(delayed(train_one)(data, seed) for seed in tqdm(SEEDS)):
+        run.model.half()
+        save_run(folder / f"seed_{run.settings['seed']}.pt", run, data, split=str(run.settings["seed"]))
 
 
 # ---------------------------------------------------------------- how sure?
@@ -165,4 +167,4 @@ def adversarial_steps(
 
 
 if __name__ == "__main__":
-    main()
+    ship()
