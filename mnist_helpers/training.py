@@ -133,7 +133,7 @@ def quick_settings(threads: int = 1) -> Iterator[None]:
 
     One thread: the layers are so small that more threads gain little, and they wait for each other when another
     program needs a core. Denormals count as zero: weight decay drives the weights of pixels that are never inked
-    below 1e-38, where processors are very slow. tests/benchmarks/training_speed.py measures both.
+    below 1e-38, where processors are very slow. `python -m tests.benchmarks` measures both.
     """
     threads_before, flushed_before = torch.get_num_threads(), flushes_denormals()
     torch.set_num_threads(threads)

@@ -76,6 +76,7 @@ MAY_IMPORT = {
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
 LESSONS_1_TO_5 = ("data", "model", "training", "runs", "predictions", "plots")
+NOT_FOR_LESSONS = {"benchmarks", "dev"}
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}
 WIDGETS = {name for name in MODULES if name.startswith("widgets.")}
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -97,8 +98,8 @@ def pyproject():
 
 @pytest.fixture(scope="module")
 def declared(pyproject):
-    """All packages of pyproject.toml but those of the extra "dev"; extras that name other extras add nothing."""
-    extras = [lines for extra, lines in pyproject["optional-dependencies"].items() if extra != "dev"]
+    """All packages of pyproject.toml but those NOT_FOR_LESSONS; extras that name other extras add nothing."""
+    extras = [lines for extra, lines in pyproject["optional-dependencies"].items() if extra not in NOT_FOR_LESSONS]
     lines = sum(extras, pyproject["dependencies"])
     return requirements(line for line in lines if not line.startswith("mnist-helpers["))
 
