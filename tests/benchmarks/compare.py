@@ -83,8 +83,8 @@ def table(summaries: dict[str, dict], epochs: int) -> str:
     return "\n".join(lines)
 
 
-NOTES = f"""An epoch: training, then loss and accuracy of the validation and of the training images, dropout off (medians,
-lowest and highest). "with start": a tenth of what the first epoch takes longer is added, as in a run of {RECIPE_EPOCHS}
+NOTES = f"""An epoch: training, then loss and accuracy of the validation and of the training images, dropout off
+(medians, lowest and highest). "with start": a tenth of what the first epoch takes longer is added, as in a run of {RECIPE_EPOCHS}
 epochs; for Keras this is the compilation. "train+valid": without measuring the training images. "CPU s": of all
 threads, which other programs change less."""
 

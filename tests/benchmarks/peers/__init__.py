@@ -1,4 +1,4 @@
-"""The ways of training that are compared: a module each, with a function `epochs(task)` that yields what `timed` does."""
+"""The ways of training that are compared: a module each, whose function `epochs(task)` yields what `timed` does."""
 
 import importlib.util
 
