@@ -84,9 +84,9 @@ def table(summaries: dict[str, dict], epochs: int) -> str:
 
 
 NOTES = f"""An epoch: training, then loss and accuracy of the validation and of the training images, dropout off
-(medians, lowest and highest). "with start": a tenth of what the first epoch takes longer is added, as in a run of {RECIPE_EPOCHS}
-epochs; for Keras this is the compilation. "train+valid": without measuring the training images. "CPU s": of all
-threads, which other programs change less."""
+(medians, lowest and highest). "with start": a tenth of what the first epoch takes longer is added, as in a run of
+{RECIPE_EPOCHS} epochs; for Keras this is the compilation. "train+valid": without measuring the training images.
+"CPU s": of all threads, which other programs change less."""
 
 
 def draw(summaries: dict[str, dict], path: Path) -> None:
