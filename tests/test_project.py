@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "model": {"checks"},
     "training": {"checks"},
     "predictions": {"checks", "data", "training"},
-    "runs": {"checks", "data", "files", "model", "training"},
+    "runs": {"data", "files", "model", "training"},
     "plots": {"checks", "predictions", "training"},
     "diagrams": {"plots"},
     "live": {"data", "model", "training"},
