@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from mnist_helpers.batches import whole_batches
 from mnist_helpers.checks import check_whole, checked
 
 
@@ -294,11 +295,11 @@ def epoch_steps(
 ) -> Iterator[tuple[Metrics, int]]:
     """`train_steps` of one epoch; at the end of them measures the model and adds the epoch to `history`."""
     started, batches = time.perf_counter(), []
-    for batch in train_steps(model, train_loader, optimizer):
+    for batch in train_steps(model, whole_batches(train_loader), optimizer):
         batches.append(batch)
         yield batch
     running = weighted_mean(batches)
-    train, valid = evaluate(model, train_loader), evaluate(model, valid_loader)
+    train, valid = evaluate(model, whole_batches(train_loader, 1024)), evaluate(model, valid_loader)
     check_finite(train.loss, "after the last step")
     history.append(train, valid, running, time.perf_counter() - started)
 

@@ -1,0 +1,46 @@
+"""A shorter way to the batches of `make_loader`, for `fit`: the same batches in the same order, in less time."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+
+import torch
+from torch.utils.data import BatchSampler, DataLoader, TensorDataset, default_convert
+
+
+@dataclasses.dataclass(frozen=True)
+class WholeBatches:
+    """The batches of a loader that `make_loader` made, `join` of them at a time.
+
+    DataLoader does the same and more, which takes longer than a small network's arithmetic.
+    """
+
+    loader: DataLoader
+    join: int = 1
+
+    @property
+    def generator(self) -> torch.Generator:
+        """What the order of the batches is drawn from."""
+        return self.loader.generator
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
+        iter(self.loader)  # draws a number from the generator, as each pass of a DataLoader does
+        batches, tensors = iter(self.loader.sampler), self.loader.dataset.tensors  # type: ignore[attr-defined]
+        while rows := list(chain.from_iterable(islice(batches, self.join))):
+            where = torch.tensor(rows)
+            yield tuple(tensor.index_select(0, where.to(tensor.device)) for tensor in tensors)
+
+
+def whole_batches(loader: Iterable, size: int = 1) -> Iterable:
+    """The batches of `loader`, or several of them as one, up to `size` examples.
+
+    A loader that `make_loader` did not make from a TensorDataset comes back as it is.
+    """
+    if (
+        type(loader) is DataLoader
+        and type(loader.dataset) is TensorDataset
+        and type(loader.sampler) is BatchSampler
+        and (loader.batch_size, loader.num_workers, loader.collate_fn) == (None, 0, default_convert)
+    ):
+        return WholeBatches(loader, max(1, size // loader.sampler.batch_size))
+    return loader
