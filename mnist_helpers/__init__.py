@@ -2,18 +2,11 @@
 
 __version__ = "0.2.0"
 
+from importlib import import_module
+from typing import Any
+
 from mnist_helpers.data import MNISTData, load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
-from mnist_helpers.diagrams import plot_network, plot_neuron
 from mnist_helpers.model import MNISTNet, count_parameters
-from mnist_helpers.plots import (
-    plot_calibration,
-    plot_confusion_matrix,
-    plot_differences,
-    plot_digits,
-    plot_history,
-    plot_predictions,
-    plot_probabilities,
-)
 from mnist_helpers.predictions import Interval, Predictions, calibration_table, expected_calibration_error, predict
 from mnist_helpers.runs import Run, load_or_train, load_run, runs_dir, save_run, train_run
 from mnist_helpers.training import (
@@ -33,3 +26,30 @@ from mnist_helpers.training import (
     train_epoch,
     train_step,
 )
+
+DRAWING = {  # what is imported when it is first asked for, and matplotlib with it
+    "diagrams": ("plot_network", "plot_neuron"),
+    "plots": (
+        "plot_calibration",
+        "plot_confusion_matrix",
+        "plot_differences",
+        "plot_digits",
+        "plot_history",
+        "plot_predictions",
+        "plot_probabilities",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, functions in DRAWING.items():
+        if name in functions:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *DRAWING["diagrams"], *DRAWING["plots"]])
+
+
+__all__ = [name for name in __dir__() if not name.startswith("_") and name not in ("Any", "DRAWING", "import_module")]

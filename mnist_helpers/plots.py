@@ -14,7 +14,6 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
-from sklearn.metrics import ConfusionMatrixDisplay
 
 from mnist_helpers.checks import check_whole
 from mnist_helpers.predictions import Predictions, calibration_table
@@ -138,6 +137,8 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
 
 def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -> Axes:
     """Draw how often each true digit (row) was called each digit (column); colours grow fast, to show rare errors."""
+    from sklearn.metrics import ConfusionMatrixDisplay  # takes long to import
+
     ax = new_axes(size=(7.6, 6.1))[0, 0] if ax is None else ax
     ax.grid(False)
     look = {"cmap": "Blues", "colorbar": False, "im_kw": {"norm": PowerNorm(0.35)}, "text_kw": {"fontsize": 13.5}}

@@ -2,17 +2,18 @@
 
 import dataclasses
 from numbers import Integral
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
 import torch
-from scipy.stats import binomtest
 from torch import nn
 from torch.utils.data import Dataset
 
 from mnist_helpers.checks import check_whole, enough_memory
 from mnist_helpers.data import make_loader
 from mnist_helpers.training import device_of, eval_mode
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Interval(NamedTuple):
@@ -84,6 +85,8 @@ class Predictions:
 
         Its middle is not the accuracy itself but a little nearer to one half.
         """
+        from scipy.stats import binomtest  # takes long to import
+
         interval = binomtest(int(self.correct.sum()), len(self)).proportion_ci(confidence, method="wilson")
         return Interval(float(interval.low + interval.high) / 2, float(interval.high - interval.low) / 2)
 
@@ -113,13 +116,15 @@ def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predi
     return Predictions(torch.cat(logits), torch.cat(labels), torch.cat(images))
 
 
-def calibration_table(predictions: Predictions, bins: int | list[float] = 10) -> pd.DataFrame:
+def calibration_table(predictions: Predictions, bins: int | list[float] = 10) -> "pd.DataFrame":
     """Predictions grouped by confidence: does 90 % confidence mean 90 % correct?
 
     `bins`: how many groups of equal width, or a list of their edges from 0 to 1; the upper edge belongs to its group.
     Columns: images (how many), confidence (mean), accuracy, and low and high (Wilson's 95 % interval of the accuracy).
     Groups without any prediction are left out.
     """
+    import pandas as pd
+
     edges = torch.tensor(bins) if isinstance(bins, list) else torch.linspace(0, 1, check_whole("bins", bins) + 1)
     group = torch.bucketize(predictions.confidence, edges)
     rows = []

@@ -7,9 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -17,6 +17,9 @@ from tqdm import tqdm
 
 from mnist_helpers.batches import whole_batches
 from mnist_helpers.checks import check_whole, checked
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +72,10 @@ class History:
             raise ValueError("the history is empty: no epoch was completed")
         return 1 + int(np.nanargmin(self.valid_loss))
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> "pd.DataFrame":
         """The history as a pandas table with the epoch as its index."""
+        import pandas as pd  # takes long to import
+
         return pd.DataFrame(dataclasses.asdict(self), index=pd.Index(self.epoch_numbers, name="epoch"), dtype=float)
 
     def __repr__(self) -> str:

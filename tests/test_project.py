@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 import mnist_helpers
+from mnist_helpers import diagrams, plots
 
 try:
     import tomllib
@@ -218,12 +219,33 @@ def test_drawing_widgets_and_parallel_work_are_imported_in_their_modules_only(pa
     assert {module for module in MODULES if package in imported(module)} <= users
 
 
-def test_importing_the_package_loads_neither_widgets_nor_jupyter():
-    code = "import sys, mnist_helpers; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+def loaded_by(statement):
+    """The top-level packages that are there after this statement in a new process."""
+    code = f"import sys; {statement}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
-    assert "mnist_helpers" in loaded
-    assert not loaded & {"ipywidgets", "ipycanvas", "jupyterlab", "notebook", "IPython", "distributed"}
+    return set(done.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_that_takes_long_but_torch():
+    """What draws, computes statistics, reads images or makes widgets comes when it is used."""
+    loaded = loaded_by("import mnist_helpers")
+    assert {"mnist_helpers", "torch"} <= loaded
+    assert not loaded & {"ipywidgets", "ipycanvas", "jupyterlab", "notebook", "IPython", "distributed", "joblib"}
+    assert not loaded & {"matplotlib", "pandas", "scipy", "sklearn", "torchvision", "mlxtend"}
+
+
+def test_drawing_loads_neither_scikit_learn_nor_scipy():
+    loaded = loaded_by("from mnist_helpers import plot_digits")
+    assert "matplotlib" in loaded and not loaded & {"scipy", "sklearn", "torchvision"}
+
+
+def test_the_functions_that_draw_are_offered_like_all_others():
+    for module in (plots, diagrams):
+        offered = [name for name, value in vars(module).items() if name.startswith("plot_")]
+        assert set(offered) <= set(dir(mnist_helpers)) & set(mnist_helpers.__all__)
+        assert all(getattr(mnist_helpers, name) is getattr(module, name) for name in offered)
+    with pytest.raises(ImportError, match="plot_nothing"):
+        from mnist_helpers import plot_nothing  # noqa: F401
 
 
 # ---------------------------------------------------------------- functions
