@@ -179,15 +179,20 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def train_step(
-    model: nn.Module, images: torch.Tensor, labels: torch.Tensor, optimizer: torch.optim.Optimizer
+    model: nn.Module,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    optimizer: torch.optim.Optimizer,
+    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
 ) -> Metrics:
     """One step of training on one batch; returns the batch's loss and accuracy before the step, dropout on.
 
     `images`: whatever the model takes, (batch, 1, 28, 28) for MNISTNet. `labels`: int64 (batch,).
+    `loss_function` makes the loss that is lowered from logits and labels.
     """
     model.train()  # dropout on
     logits = model(images)  # (batch, 10), before softmax
-    loss = F.cross_entropy(logits, labels)  # a mean over the batch
+    loss = loss_function(logits, labels)  # a mean over the batch
     optimizer.zero_grad()  # forget the gradients of the last step
     loss.backward()  # compute the new ones
     optimizer.step()  # change the weights
@@ -213,7 +218,12 @@ def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
     return Metrics(loss, accuracy)
 
 
-def train_steps(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optimizer) -> Iterator[tuple[Metrics, int]]:
+def train_steps(
+    model: nn.Module,
+    loader: Iterable,
+    optimizer: torch.optim.Optimizer,
+    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
+) -> Iterator[tuple[Metrics, int]]:
     """One pass over the training batches, a step each time that the next value is asked for (a generator).
 
     Yields the metrics of the step and the number of its examples. Raises DivergedError after the first step whose loss
@@ -221,7 +231,7 @@ def train_steps(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optim
     """
     device = device_of(model)
     for step, (images, labels) in enumerate(loader, start=1):
-        metrics = train_step(model, images.to(device), labels.to(device), optimizer)
+        metrics = train_step(model, images.to(device), labels.to(device), optimizer, loss_function)
         check_finite(metrics.loss, f"at step {step}")
         yield metrics, len(labels)
 
@@ -265,6 +275,7 @@ def fit(
     on_epoch_end: Callable[[History], object] | None = None,
     progress: bool = True,
     threads: int = 1,
+    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
 ) -> History:
     """Train for `epochs` epochs and measure after each of them; returns the history.
 
@@ -273,6 +284,7 @@ def fit(
     the history then holds the completed epochs, and the model keeps the weights of its last step.
     `threads`: on how many threads of the processor; one is the fastest for networks as small as MNISTNet, a large
     one may want torch.get_num_threads(). PyTorch's settings are put back at the end (see `quick_settings`).
+    `loss_function`: what the steps lower, from logits and labels; after an epoch the cross-entropy is measured always.
 
     Raises ValueError for fewer than 1 epoch or an empty loader; DivergedError (with the history so far in its
     attribute `history`) when the loss is infinite or not a number.
@@ -283,7 +295,7 @@ def fit(
         try:
             for epoch in range(1, epochs + 1):
                 bar.set_description(f"epoch {epoch}/{epochs}")
-                for _ in epoch_steps(model, optimizer, train_loader, valid_loader, history):
+                for _ in epoch_steps(model, optimizer, train_loader, valid_loader, history, loss_function):
                     bar.update()
                 stop = on_epoch_end(history) if on_epoch_end is not None else False
                 if isinstance(stop, (bool, np.bool_)) and stop:
@@ -296,11 +308,16 @@ def fit(
 
 
 def epoch_steps(
-    model: nn.Module, optimizer: torch.optim.Optimizer, train_loader: Iterable, valid_loader: Iterable, history: History
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    train_loader: Iterable,
+    valid_loader: Iterable,
+    history: History,
+    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
 ) -> Iterator[tuple[Metrics, int]]:
     """`train_steps` of one epoch; at the end of them measures the model and adds the epoch to `history`."""
     started, batches = time.perf_counter(), []
-    for batch in train_steps(model, whole_batches(train_loader), optimizer):
+    for batch in train_steps(model, whole_batches(train_loader), optimizer, loss_function):
         batches.append(batch)
         yield batch
     running = weighted_mean(batches)

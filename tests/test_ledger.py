@@ -143,7 +143,7 @@ def test_the_finished_runs_of_a_folder_make_one_table_in_the_order_of_its_settin
     gathered = gather(tmp_path)
     rows = [[size, seed, epoch] for size, seed in ((500, 0), (500, 1), (2000, 0)) for epoch in (1, 2)]
     assert gathered[["train_size", "seed", "epoch"]].to_numpy().tolist() == rows
-    assert gathered.index.tolist() == list(range(6)) and list(gathered)[:8] == SETTINGS
+    assert gathered.index.tolist() == list(range(6)) and list(gathered)[:9] == SETTINGS
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])

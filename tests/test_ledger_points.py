@@ -23,7 +23,7 @@ def band(values):
 def test_trained_again_it_lies_among_the_ledger_s_seeds(full, dropout, weight_decay, seed):
     """Seed 0 is one of the ledger's, seed 10 is not."""
     with quick_settings():
-        rows = train_setting(Setting(dropout, weight_decay, 500, EPOCHS[500], seed=seed), full)
+        rows = train_setting(Setting(dropout, weight_decay, train_size=500, epochs=EPOCHS[500], seed=seed), full)
     runs = select(last_epochs(load_ledger()), dropout=dropout, weight_decay=weight_decay, train_size=500)
     assert len(runs) >= 10
     for measure in MEASURES:
@@ -44,7 +44,7 @@ def test_the_ledger_holds_the_whole_grid():
     """Each run once, with all its epochs."""
     ledger = load_ledger()
     epochs = ledger.groupby(SETTINGS)["epoch"].agg(list)
-    assert all(seen == list(range(1, key[3] + 1)) for key, seen in epochs.items())
+    assert all(seen == list(range(1, key[SETTINGS.index("epochs")] + 1)) for key, seen in epochs.items())
     assert {Setting(*key).name for key in epochs.index} == {setting.name for setting in grid()}
     assert ledger["torch"].nunique() == ledger["python"].nunique() == 1
     assert not ledger.isna().any().any()

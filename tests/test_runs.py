@@ -155,11 +155,11 @@ def first_weights_and_batches(data, monkeypatch, **settings):
     """The weights before the first step, the sums of the images of all training batches, and the run."""
     weights, batches, train_step = [], [], training.train_step
 
-    def spy(model, images, labels, optimizer):
+    def spy(model, images, labels, optimizer, loss_function):
         if not batches:
             weights.extend(parameter.detach().flatten().clone() for parameter in model.parameters())
         batches.append(images.sum().item())
-        return train_step(model, images, labels, optimizer)
+        return train_step(model, images, labels, optimizer, loss_function)
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "train_step", spy)

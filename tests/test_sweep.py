@@ -96,13 +96,18 @@ def test_the_grid_holds_each_point_at_each_size_and_no_run_twice():
     epochs = {500: 100, 2000: 60, 10_000: 40, 48_000: 10}
     for dropout, decay, size in itertools.product((0.0, 0.1, 0.2, 0.3, 0.5, 0.7), (0.0, 1e-5, 1e-4, 1e-3), epochs):
         many = 10 if dropout in (0.0, 0.2) and decay in (0.0, 1e-4) else 3
-        assert set(settings) >= {Setting(dropout, decay, size, epochs[size], seed=seed) for seed in range(many)}
+        assert set(settings) >= {
+            Setting(dropout, decay, train_size=size, epochs=epochs[size], seed=seed) for seed in range(many)
+        }
+    others = ({"label_smoothing": 0.1}, {"network": "batch_norm"}, {"network": "shifted"})
+    for size, change, seed in itertools.product((2000, 48_000), others, range(10)):
+        assert Setting(0.0, train_size=size, epochs=epochs[size], seed=seed, **change) in settings
     for change in ({"pixels": "standardized"}, {"optimizer": "AdamW"}):
         assert set(settings) >= {Setting(**change, seed=seed) for seed in range(10)}
 
 
 def test_a_setting_without_changes_is_the_recipe():
-    assert Setting() == Setting(0.2, 1e-4, 48_000, 10, "scaled", "Adam", "MNISTNet", 0)
+    assert Setting() == Setting(0.2, 1e-4, 0.0, 48_000, 10, "scaled", "Adam", "MNISTNet", 0)
     assert dataclasses.asdict(Setting()) == {**RECIPE, "epochs": 10, "seed": 0}
 
 
@@ -120,9 +125,9 @@ def received(data, **changes):
         valid.extend(valid_loader.dataset.tensors[1].tolist())
         return fit(model, optimizer, train_loader, valid_loader, **options)
 
-    def step_spy(model, images, labels, optimizer):
+    def step_spy(model, images, labels, optimizer, loss_function):
         batches.append(labels.tolist())
-        return train_step(model, images, labels, optimizer)
+        return train_step(model, images, labels, optimizer, loss_function)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "fit", fit_spy)
@@ -140,7 +145,7 @@ def recipe(sample):
     "change",
     [
         *({"dropout": 0.0}, {"dropout": 0.7}, {"weight_decay": 0.0}, {"optimizer": "AdamW"}),
-        *({"pixels": "standardized"}, {"train_size": 300}),
+        *({"pixels": "standardized"}, {"label_smoothing": 0.1}, {"train_size": 300}),
     ],
     ids=str,
 )

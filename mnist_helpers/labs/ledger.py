@@ -15,11 +15,13 @@ LEDGER = ASSETS / "ledger"  # a folder with the two tables
 COLUMNS = {
     "dropout": "dropout rate after each hidden layer",
     "weight_decay": "weight_decay of the optimizer",
+    "label_smoothing": "share of the target probability that is spread evenly over the ten digits in training",
     "train_size": "number of training images",
     "epochs": "number of epochs of the run",
     "pixels": "'scaled' to [0, 1], or 'standardized': mean 0 and standard deviation 1 over the training images",
     "optimizer": "'Adam' or 'AdamW', learning rate 0.001",
-    "network": "'MNISTNet', 'wide' with 784 → 1024 → 1024 → 10, 'linear' with 784 → 10, 'cnn' with two convolutions",
+    "network": "'MNISTNet', 'wide' with 784 → 1024 → 1024 → 10, 'linear' with 784 → 10, 'cnn' with two convolutions, "
+    "'batch_norm': MNISTNet with batch normalization, 'shifted': MNISTNet on training images shifted by up to 2 pixels",
     "seed": "decides the split into training and validation images, the initial weights and the order of the batches",
     "epoch": "the epoch that the next seven columns are about, counted from 1",
     "train_loss": "cross-entropy in nats on the training images after the epoch, dropout off",
@@ -38,8 +40,8 @@ COLUMNS = {
     "python": "version of Python",
     "torch": "version of PyTorch",
 }
-SETTINGS = list(COLUMNS)[:8]  # these columns tell runs from each other
-OF_EPOCHS = list(COLUMNS)[8:16]  # these differ from epoch to epoch, all others are the same in all rows of a run
+SETTINGS = list(COLUMNS)[:9]  # these columns tell runs from each other
+OF_EPOCHS = list(COLUMNS)[9:17]  # these differ from epoch to epoch, all others are the same in all rows of a run
 TABLES = {"runs": ["run", *(name for name in COLUMNS if name not in OF_EPOCHS)], "epochs": ["run", *OF_EPOCHS]}
 
 
@@ -60,7 +62,7 @@ def read_table(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
     `columns`.
     """
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, dtype={"dropout": float, "weight_decay": float, "label_smoothing": float})
     except FileNotFoundError:
         raise
     except (ValueError, EOFError, OSError, zlib.error) as error:
@@ -93,6 +95,7 @@ def gather(folder: Path) -> pd.DataFrame:
 RECIPE = {
     "dropout": 0.2,
     "weight_decay": 1e-4,
+    "label_smoothing": 0.0,
     "train_size": 48_000,
     "pixels": "scaled",
     "optimizer": "Adam",

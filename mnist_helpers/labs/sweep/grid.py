@@ -8,6 +8,7 @@ DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7)
 WEIGHT_DECAY = (0.0, 1e-5, 1e-4, 1e-3)
 CORNERS = ((0.0, 0.0), (0.2, 0.0), (0.0, 1e-4), (0.2, 1e-4))  # neither, dropout, weight decay, both: the recipe
 FAR = ((0.5, 1e-4), (0.7, 1e-4), (0.0, 1e-3), (0.2, 1e-3))  # too much of one of them
+OTHERS = ({"label_smoothing": 0.1}, {"network": "batch_norm"}, {"network": "shifted"})  # in place of dropout
 MANY, SOME, FEW = 10, 5, 3  # seeds
 
 
@@ -17,6 +18,7 @@ class Setting:
 
     dropout: float = 0.2
     weight_decay: float = 1e-4
+    label_smoothing: float = 0.0
     train_size: int = 48_000
     epochs: int = 10
     pixels: str = "scaled"
@@ -45,6 +47,7 @@ def grid() -> list[Setting]:
         *(Setting(pixels="standardized", seed=seed) for seed in range(MANY)),
         *(Setting(optimizer="AdamW", seed=seed) for seed in range(MANY)),
         *(Setting(optimizer="AdamW", weight_decay=decay, seed=seed) for decay in (1e-2, 1e-1) for seed in range(FEW)),
+        *in_place_of_dropout(),
         *settings(FAR, SOME),
         *(Setting(dropout, 0.0, network="wide", seed=seed) for seed in range(FEW) for dropout in (0.0, 0.5)),
         *(Setting(network=network, seed=seed) for seed in range(SOME) for network in ("linear", "cnn")),
@@ -52,10 +55,20 @@ def grid() -> list[Setting]:
     ]
 
 
+def in_place_of_dropout() -> list[Setting]:
+    """The recipe with each of OTHERS in place of dropout, with few images and with all."""
+    return [
+        Setting(0.0, train_size=train_size, epochs=EPOCHS[train_size], seed=seed, **other)
+        for train_size in (2_000, 48_000)
+        for seed in range(MANY)
+        for other in OTHERS
+    ]
+
+
 def settings(points: Iterable[tuple[float, float]], seeds: int) -> list[Setting]:
     """These dropout rates and weight decays with each number of training images and each seed."""
     return [
-        Setting(dropout, decay, train_size, epochs, seed=seed)
+        Setting(dropout, decay, train_size=train_size, epochs=epochs, seed=seed)
         for seed in range(seeds)
         for train_size, epochs in EPOCHS.items()
         for dropout, decay in points

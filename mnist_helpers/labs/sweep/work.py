@@ -4,7 +4,7 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ def train_setting(setting: Setting, data: MNISTData) -> pd.DataFrame:
         data = standardized(data)
     settings: dict[str, Any] = {name: getattr(setting, name) for name in ("dropout", "weight_decay", "epochs", "seed")}
     kinds: dict[str, Any] = {"network": NETWORKS[setting.network], "optimizer_class": OPTIMIZERS[setting.optimizer]}
+    kinds["loss_function"] = partial(nn.functional.cross_entropy, label_smoothing=setting.label_smoothing)
     run = train_run(data, **settings, **kinds, device="cpu", progress=False)
     model, history = run.model, run.history
     if len(history) < setting.epochs:  # `fit` ends early on Ctrl+C
