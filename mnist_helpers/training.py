@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from tqdm import tqdm
 
 from mnist_helpers.batches import whole_batches
@@ -20,6 +21,8 @@ from mnist_helpers.checks import check_whole, checked
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Loss = Callable[..., Tensor]  # from logits and labels to the number that training lowers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +121,9 @@ def device_of(model: nn.Module) -> torch.device:
 def make_optimizer(
     model: nn.Module,
     weight_decay: float = 1e-4,
-    optimizer_class: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
+    optimizer_class: Callable[..., Optimizer] = torch.optim.Adam,
     lr: float = 0.001,
-) -> torch.optim.Optimizer:
+) -> Optimizer:
     """The recipe's optimizer for the parameters of `model`: Adam with learning rate 0.001, or another.
 
     `fused` does the whole step in one piece of code, which is faster and changes no number.
@@ -179,11 +182,7 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def train_step(
-    model: nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    optimizer: torch.optim.Optimizer,
-    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
+    model: nn.Module, images: Tensor, labels: Tensor, optimizer: Optimizer, loss_function: Loss = F.cross_entropy
 ) -> Metrics:
     """One step of training on one batch; returns the batch's loss and accuracy before the step, dropout on.
 
@@ -219,10 +218,7 @@ def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
 
 
 def train_steps(
-    model: nn.Module,
-    loader: Iterable,
-    optimizer: torch.optim.Optimizer,
-    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
+    model: nn.Module, loader: Iterable, optimizer: Optimizer, loss_function: Loss = F.cross_entropy
 ) -> Iterator[tuple[Metrics, int]]:
     """One pass over the training batches, a step each time that the next value is asked for (a generator).
 
@@ -236,7 +232,7 @@ def train_steps(
         yield metrics, len(labels)
 
 
-def train_epoch(model: nn.Module, loader: Iterable, optimizer: torch.optim.Optimizer) -> Metrics:
+def train_epoch(model: nn.Module, loader: Iterable, optimizer: Optimizer) -> Metrics:
     """One pass over the training batches; returns the running loss and accuracy, while the weights change.
 
     Raises DivergedError as `train_steps` does, ValueError when there is no batch.
@@ -268,14 +264,14 @@ def evaluate(model: nn.Module, loader: Iterable) -> Metrics:
 
 def fit(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     train_loader: Iterable,
     valid_loader: Iterable,
     epochs: int = 10,
     on_epoch_end: Callable[[History], object] | None = None,
     progress: bool = True,
     threads: int = 1,
-    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
+    loss_function: Loss = F.cross_entropy,
 ) -> History:
     """Train for `epochs` epochs and measure after each of them; returns the history.
 
@@ -309,11 +305,11 @@ def fit(
 
 def epoch_steps(
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Optimizer,
     train_loader: Iterable,
     valid_loader: Iterable,
     history: History,
-    loss_function: Callable[..., torch.Tensor] = F.cross_entropy,
+    loss_function: Loss = F.cross_entropy,
 ) -> Iterator[tuple[Metrics, int]]:
     """`train_steps` of one epoch; at the end of them measures the model and adds the epoch to `history`."""
     started, batches = time.perf_counter(), []
