@@ -114,9 +114,10 @@ def load_folder(folder: Path) -> MNISTData:
 
     Raises FileNotFoundError and ValueError as `load_mnist` does.
     """
-    arrays = [read_idx(find_file(folder, name), name) for name in MD5]
-    train, valid = split_train_valid(make_dataset(*arrays[:2]))
-    return MNISTData(train, valid, make_dataset(*arrays[2:]), source="full")
+    images, labels, *test = [read_idx(find_file(folder, name), name) for name in MD5]
+    raw = TensorDataset(torch.tensor(images), torch.tensor(labels))  # a quarter of the memory of float32
+    train, valid = (make_dataset(*part.tensors) for part in split_train_valid(raw))
+    return MNISTData(train, valid, make_dataset(*test), source="full")
 
 
 def find_file(folder: Path, name: str) -> Path:
@@ -184,8 +185,9 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
         raise ValueError(
             f"labels must be integers from 0 to 9, got {labels.dtype} from {labels.min()} to {labels.max()}"
         )
-    pixels = torch.tensor(images).reshape(-1, 1, 28, 28) / (255 if images.dtype == np.uint8 else 1)
-    return TensorDataset(pixels.float(), torch.tensor(labels.astype(np.int64)))
+    pixels = torch.tensor(images).reshape(-1, 1, 28, 28).float()  # a copy, divided where it is
+    pixels /= 255 if images.dtype == np.uint8 else 1
+    return TensorDataset(pixels, torch.tensor(labels.astype(np.int64)))
 
 
 def check_split(dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED) -> None:
