@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+import lesson_seconds
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
 from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from mnist_helpers.labs.ledger import (
@@ -187,6 +188,12 @@ def test_the_minutes_of_a_lesson_add_up(path):
     whole, sections = class_minutes(notebook)
     (stated,) = re.findall(r"\*\*Time:\*\* about (\d+) minutes", notebook.cells[0].source)
     assert whole == sections and abs(int(stated) - reading_minutes(notebook)) <= reading_minutes(notebook) / 5
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_cells_of_a_lesson_take_as_long_as_it_says(path):
+    """As measured when it was executed last, not now."""
+    assert lesson_seconds.holds(lesson_seconds.kept()[path.stem], read(path).cells[0].source)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
