@@ -1,20 +1,28 @@
 """Faults that are really done to runs, lessons, panels and the server. The README's table names the tests of faults."""
 
+import asyncio
 import dataclasses
 import os
 import random
 import time
 from functools import partial
 
+import matplotlib.pyplot as plt
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 from torch.utils.data import TensorDataset
 
-from faults import LINUX, POSIX, little_memory, no_rights, no_room, open_folder, started
+import mnist_helpers
+from faults import LINUX, POSIX, forked, little_memory, no_rights, no_room, open_folder, started
+from lessons import PATHS, code_cells, read
+from mnist_helpers import data, live, runs
+from mnist_helpers.data import make_loader
 from mnist_helpers.labs.ledger import write_ledger
 from mnist_helpers.predictions import predict
 from mnist_helpers.runs import load_or_train, load_run, save_run, train_run
-from panels import equal_weights
+from mnist_helpers.widgets.panel import Panel
+from panels import choices, equal_weights, problem_of, state_of
 from small_ledger import made_ledger
 
 # ---------------------------------------------------------------- runs and the ledger on the disk
@@ -48,7 +56,7 @@ def test_a_run_that_cannot_be_kept_is_there_all_the_same(fault, small, monkeypat
 
 @POSIX
 def test_a_process_killed_50_times_while_it_saves_leaves_the_older_or_the_newer_run_whole(trained, small, tmp_path):
-    runs, moments, there, outcomes = (
+    both, moments, there, outcomes = (
         [trained, train_run(small, seed=1, epochs=1, progress=False)],
         random.Random(0),
         0,
@@ -63,13 +71,13 @@ def test_a_process_killed_50_times_while_it_saves_leaves_the_older_or_the_newer_
         save_run(path, run, small)
 
     for _ in range(50):
-        process, _ = started(partial(save, runs[1 - there]))
+        process, _ = started(partial(save, both[1 - there]))
         os.read(begun, 1)
         time.sleep(moments.uniform(0, 0.03))
         process.kill()
         process.join(60)
         model = load_run(path, small).model
-        (now,) = [number for number, run in enumerate(runs) if equal_weights(model, run.model)]
+        (now,) = [number for number, run in enumerate(both) if equal_weights(model, run.model)]
         outcomes.append("newer" if now != there else "older")
         there = now
     assert set(outcomes) == {"older", "newer"}
@@ -82,13 +90,74 @@ def test_a_process_killed_50_times_while_it_saves_leaves_the_older_or_the_newer_
 @LINUX
 def test_batches_too_large_for_the_memory_are_named_and_smaller_ones_work(small, model):
     many = TensorDataset(torch.zeros(60_000, 1, 28, 28), torch.zeros(60_000, dtype=torch.int64))
-    data = dataclasses.replace(small, train=many)
+    large = dataclasses.replace(small, train=many)
     settings = {"epochs": 1, "progress": False, "on_epoch_end": lambda _: True}
     predicted, trained = (
         lambda size: len(predict(model, many, batch_size=size)),
-        lambda size: len(train_run(data, batch_size=size, **settings).history),
+        lambda size: len(train_run(large, batch_size=size, **settings).history),
     )
     for work in (predicted, trained):
         with pytest.raises(MemoryError, match="no memory for batches of 60,000 images: make them smaller"):
             little_memory(partial(work, 60_000), 120_000_000)
     assert little_memory(partial(trained, 1000), 120_000_000) == 1
+
+
+# ---------------------------------------------------------------- lessons
+
+
+def ended_early(dataset, *args, **options):
+    """A loader that reads the first 32 images only, so that a training takes next to no time."""
+    short = TensorDataset(*dataset[:32]) if isinstance(dataset, TensorDataset) else dataset
+    return make_loader(short, *args, **options)
+
+
+async def run_cells(shell, cells):
+    """Run cells as a kernel does; the error of each, None where there is none."""
+    errors = []
+    for cell in cells:
+        done = await shell.run_cell_async(cell, transformed_cell=shell.transform_cell(cell))
+        errors.append(done.error_before_exec or done.error_in_exec)
+        plt.close("all")
+    return errors
+
+
+def panels_of(shell):
+    """What the panels of the lesson's variables show, each after all of its controls were moved there and back."""
+    panels = [value for name, value in shell.user_ns.items() if isinstance(value, Panel) and name[0] != "_"]
+    for panel in panels:
+        for control in panel.controls.values():
+            before = control.value
+            for value in choices(control)[-1], before:
+                control.value = value
+                assert problem_of(panel) == ""
+    return {id(panel): state_of(panel) for panel in panels}
+
+
+async def mistreated(cells):
+    """Run the cells of a lesson in a random order, then each twice, then overwrite all of its variables."""
+    shell = InteractiveShell.instance()
+    shuffled = random.Random(0).sample(cells, len(cells))
+    errors = await run_cells(shell, shuffled)
+    assert {type(error) for error in errors} <= {type(None), NameError, TypeError}, "not only what is not there yet"
+    errors = await run_cells(shell, [cell for cell in cells for _ in range(2)])
+    assert [error for error in errors if error] == []
+    before = panels_of(shell)
+    assert before, "no panel"
+    for name, value in shell.user_ns.items():
+        if not isinstance(value, Panel):
+            shell.user_ns[name] = "overwritten"
+    assert panels_of(shell) == before
+
+
+@POSIX
+@pytest.mark.parametrize("path", [path for path in PATHS if path.stem < "06"], ids=lambda path: path.stem)
+def test_a_lesson_run_in_any_order_and_twice_recovers_and_its_panels_need_no_variable(
+    path, sample, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("MNIST_RUNS_DIR", str(tmp_path))
+    monkeypatch.setenv("MNIST_DATA_DIR", "sample")
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setattr(data, "load_sample", lambda note: sample)
+    for module in (mnist_helpers, runs, live):
+        monkeypatch.setattr(module, "make_loader", ended_early)
+    forked(lambda: asyncio.run(mistreated([cell.source for cell in code_cells(read(path))])), 300)
