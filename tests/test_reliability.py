@@ -1,16 +1,29 @@
 """Faults that are really done to runs, lessons, panels and the server. The README's table names the tests of faults."""
 
+import ast
 import asyncio
 import dataclasses
+import json
 import os
 import random
+import re
+import shlex
+import subprocess
+import sys
+import threading
 import time
+import urllib.error
+import urllib.request
 from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
+import psutil
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client.manager import start_new_kernel
 from torch.utils.data import TensorDataset
 
 import mnist_helpers
@@ -24,6 +37,8 @@ from mnist_helpers.runs import load_or_train, load_run, save_run, train_run
 from mnist_helpers.widgets.panel import Panel
 from panels import choices, equal_weights, problem_of, state_of
 from small_ledger import made_ledger
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # ---------------------------------------------------------------- runs and the ledger on the disk
 
@@ -161,3 +176,112 @@ def test_a_lesson_run_in_any_order_and_twice_recovers_and_its_panels_need_no_var
     for module in (mnist_helpers, runs, live):
         monkeypatch.setattr(module, "make_loader", ended_early)
     forked(lambda: asyncio.run(mistreated([cell.source for cell in code_cells(read(path))])), 300)
+
+
+# ---------------------------------------------------------------- the kernel and the server
+
+SETUP = """
+import mnist_helpers as mh
+from mnist_helpers.widgets import training_lab
+data = mh.load_mnist("sample")
+lab = training_lab(data)
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A kernel; `tell` runs code in it and returns how that ended and the value of an expression after it."""
+    manager, client = start_new_kernel(kernel_name="python3", cwd=tmp_path_factory.mktemp("kernel"))
+
+    def tell(code, expression="None"):
+        request = {"user_expressions": {"value": expression}, "output_hook": lambda _: None, "timeout": 120}
+        answer = client.execute_interactive(code, **request)["content"]
+        value = answer.get("user_expressions", {}).get("value", {}).get("data", {})
+        return answer["status"], ast.literal_eval(value["text/plain"]) if value else answer["ename"]
+
+    yield SimpleNamespace(manager=manager, client=client, tell=tell)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def interrupted(kernel, code, sign):
+    """Run code in the kernel and interrupt it when it has written the file `sign`."""
+    done = threading.Event()
+
+    def interrupt():
+        while not (sign.exists() or done.wait(0.05)):
+            pass
+        kernel.manager.interrupt_kernel()
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    outcome = kernel.tell(code.replace("SIGN", f"open({str(sign)!r}, 'w').close()"))
+    done.set()
+    thread.join()
+    return outcome
+
+
+def test_an_interrupted_training_stops_and_keeps_what_is_there(kernel, tmp_path):
+    kernel.tell(SETUP)
+    code = "history = mh.train_run(data, epochs=1000, progress=False, on_epoch_end=lambda _: SIGN).history"
+    assert interrupted(kernel, code, tmp_path / "fit") == ("ok", None)
+    assert kernel.tell("", "len(history) == len(history.to_frame()) > 0") == ("ok", True)
+    code = "lab.picture.observe(lambda change: SIGN, 'value')\nawait lab.train(train_size=3000)"
+    assert interrupted(kernel, code, tmp_path / "lab") == ("error", "CancelledError")
+    assert kernel.tell("", "lab.running, [run.stopped for run in lab.runs]") == ("ok", (False, [True]))
+
+
+def test_a_kernel_restarted_while_a_panel_trains_starts_afresh(kernel):
+    assert kernel.tell(SETUP + "lab.start()", "lab.running") == ("ok", True)
+    kernel.manager.restart_kernel()
+    kernel.client.wait_for_ready(timeout=60)
+    assert kernel.tell("", "'lab' in globals()") == ("ok", False)
+    assert kernel.tell(SETUP + "await lab.train(train_size=500)", "lab.running, len(lab.runs)") == ("ok", (False, 1))
+
+
+def listening(process):
+    """The addresses at which a process and its children listen."""
+    every = [process, *process.children(recursive=True)]
+    return {place.laddr for each in every for place in each.net_connections("inet") if place.status == "LISTEN"}
+
+
+def until(good, read, seconds=60):
+    """Read again and again; returns what was read when it is good."""
+    end = time.monotonic() + seconds
+    while not good(value := read()):
+        assert time.monotonic() < end, f"still so after {seconds} s: {value}"
+        time.sleep(0.1)
+    return value
+
+
+def answer_of(url):
+    """The status with which a server answers; 0 where none does."""
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0  # not yet
+
+
+def test_jupyterlab_as_the_readme_starts_it_listens_on_this_computer_only_and_asks_for_its_token(tmp_path):
+    (line,) = re.findall(r"(?m)^python3 .*&& \.venv/bin/(jupyter lab .*)$", (ROOT / "README.md").read_text("utf-8"))
+    (tmp_path / "home").mkdir()
+    places = {"HOME": "home", "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "run"}
+    environment = os.environ | {name: str(tmp_path / place) for name, place in places.items()} | {"BROWSER": "true"}
+    command = [sys.executable, "-m", "jupyterlab", *shlex.split(line)[2:]]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=log) as lab,
+    ):
+        try:
+            (found,) = until(list, lambda: list(tmp_path.glob("run/jpserver-*.json")))
+            server = until(bool, lambda: json.loads(found.read_text() or "{}"))
+            address = server["url"].replace("localhost", "127.0.0.1") + "api/contents"
+            assert until(bool, lambda: answer_of(address)) == 403 and answer_of(f"{address}?token=guess") == 403
+            assert len(server["token"]) >= 40 and answer_of(f"{address}?token={server['token']}") == 200
+            assert {place.ip for place in listening(psutil.Process(lab.pid))} <= {"127.0.0.1", "::1"} != set()
+            assert server["port"] in {place.port for place in listening(psutil.Process(lab.pid))}
+        finally:
+            lab.terminate()
