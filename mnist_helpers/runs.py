@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mnist_helpers.checks import enough_memory
+from mnist_helpers.checks import names_batch_size
 from mnist_helpers.data import MNISTData, load_mnist, make_loader
 from mnist_helpers.files import ASSETS, complete_file, user_folder
 from mnist_helpers.model import MNISTNet
@@ -38,6 +38,7 @@ class Run:
     versions: dict = dataclasses.field(default_factory=lambda: library_versions())
 
 
+@names_batch_size
 def train_run(
     data: MNISTData,
     *,
@@ -56,7 +57,6 @@ def train_run(
 
     `network` makes a model from a dropout rate. `device`: where to train, by default the fastest there is.
     The same seed gives the same initial weights and the same order of batches whatever the other settings are.
-    Raises what `fit` raises, and MemoryError for batches that are too large.
     """
     set_seed(seed)
     model = network(dropout).to(device or pick_device())
@@ -64,8 +64,7 @@ def train_run(
     train_loader = make_loader(data.train, batch_size, shuffle=True, generator=batch_order)
     valid_loader = make_loader(data.valid, batch_size=1024)
     optimizer = make_optimizer(model, weight_decay, optimizer_class, lr)
-    with enough_memory(batch_size):
-        history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
+    history = fit(model, optimizer, train_loader, valid_loader, epochs=epochs, **fit_options)
     settings = {"dropout": dropout, "weight_decay": weight_decay, "epochs": epochs, "seed": seed}
     return Run(model, history, settings | {"lr": lr, "batch_size": batch_size})
 
