@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-from mnist_helpers.checks import check_whole, checked
+from mnist_helpers.checks import check_examples, check_whole, checked
 from mnist_helpers.files import user_folder
 
 DATA_DIR = user_folder("data")
@@ -70,7 +70,7 @@ class MNISTData:
             return self
         pairs = zip(self.train.tensors, self.valid.tensors)
         together = TensorDataset(*(torch.cat(pair) for pair in pairs))
-        train, valid = split_train_valid(together, len(self.valid) / len(together), seed)
+        train, valid = split_train_valid(together, len(self.valid) / max(len(together), 1), seed)
         return dataclasses.replace(self, train=train, valid=valid)
 
     def fingerprint(self) -> str:
@@ -96,7 +96,7 @@ def load_mnist(root: str | Path | None = None) -> MNISTData:
     if named == "sample":
         return load_sample("asked for")
     if named:
-        return load_folder(Path(named).expanduser())
+        return load_folder(Path(os.path.expanduser(named)))  # noqa: PTH111 (Path's own raises for an unknown user)
     try:
         return load_folder(DATA_DIR)
     except (FileNotFoundError, ValueError):
@@ -191,8 +191,9 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
 
 
 def check_split(dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED) -> None:
-    """Raise ValueError when a part would be empty."""
-    if not 0 < round(valid_share * len(dataset)) < len(dataset):
+    """Raise ValueError when a part would be empty, and for a seed that cannot be."""
+    check_whole("seed", seed, 0, 2**63 - 1)
+    if not 0 < valid_share < 1 or not 0 < round(valid_share * len(dataset)) < len(dataset):
         raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)}")
 
 
@@ -230,6 +231,7 @@ def textbook_dataset(dataset: TensorDataset) -> Dataset:
     from torchvision import datasets, transforms
 
     images, labels = dataset.tensors
+    check_examples(images, labels, some=False)
     textbook = object.__new__(datasets.MNIST)  # its __init__ would look for files
     textbook.root, textbook.train, textbook.target_transform = "", True, None
     textbook.data, textbook.targets = (255 * images).round().byte().squeeze(1), labels

@@ -60,8 +60,8 @@ MAY_IMPORT = {
     "labs.sweep.__main__": {"labs.ledger", "labs.sweep.grid", "labs.sweep.work", "runs"},
     "widgets.panel": {"plots"},
     "widgets.descent": {"plots", "widgets.panel"},
-    "widgets.images": {"plots", "predictions", "widgets.panel"},
-    "widgets.network": {"model", "plots", "training", "widgets.panel"},
+    "widgets.images": {"checks", "plots", "predictions", "widgets.panel"},
+    "widgets.network": {"checks", "model", "plots", "training", "widgets.panel"},
     "widgets.training": {"data", "live", "plots", "training", "widgets.panel"},
     "widgets.ledger": {"data", "labs.ledger", "live", "plots", "predictions", "widgets.panel"},
     "widgets.clinic": {
