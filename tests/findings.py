@@ -460,3 +460,34 @@ def the_direction_matters(text):
     assert steps[0.1][0] < 50 < steps[0.1][1] < steps[0.0][0], "most flip within ten steps, at random few"
     along = [share for share, _ in steps.values()]
     assert along == sorted(along, reverse=True)
+
+
+def the_network_is_too_sure(text):
+    ((temperature, images),) = numbers(text, r"temperature #; # test images")
+    assert 1 < temperature < 2 and images == 10_000
+
+
+def confidences_compared(text):
+    rows = {
+        name: tuple(map(float, values))
+        for name, *values in re.findall(rf"(?m)^ *(\w[\w ]*?) +{' +'.join(6 * [NUMBER])}$", text)
+    }
+    assert list(rows) == ["plain", "temperature", "100 passes", "ten networks"]
+    wrong, ece, too_sure, area, *_ = zip(*rows.values())
+    assert wrong[0] == wrong[1] and wrong[3] < min(wrong[:3]), "the ten make fewer mistakes"
+    assert too_sure[0] > 0.2 > abs(too_sure[1]) and too_sure[2] < -0.5, "too sure, mended, not sure enough"
+    assert ece[1] < ece[0] and min(area) > 0.9
+    for *_, low, high in rows.values():
+        assert low <= 0 <= high, "no difference to plain softmax is seen"
+
+
+def the_steps_transfer(text):
+    (own, half), (others, wide), (random, _) = numbers(text, r"# ± # % right")
+    assert own + half < others - wide < others + wide < random - 20
+    assert others - own > 10 and others < 80
+
+
+def training_with_steps_helps_and_costs(text):
+    plain, near, far = numbers(text, r"at most #: # % → # % right, # ± # points")
+    assert plain[3] + plain[4] < 0, "it loses"
+    assert near[3] - near[4] > 20 and far[2] < 50, "far more; most are still wrong"

@@ -45,6 +45,7 @@ MAY_IMPORT = {
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
     "labs.clinic": {"data", "files", "runs", "training"},
+    "labs.confidence": {"predictions"},
     "labs.networks": {"model"},
     "labs.sweep.grid": set(),
     "labs.sweep.work": {
