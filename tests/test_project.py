@@ -44,6 +44,8 @@ MAY_IMPORT = {
     "labs.own_digits": {"files"},
     "labs.clinic": {"data", "files", "runs", "training"},
     "labs.networks": {"model"},
+    "labs.data_parallel": {"checks", "data", "files", "labs.networks", "training"},
+    "labs.scaling": {"labs.data_parallel", "labs.networks", "training"},
     "labs.sweep.grid": set(),
     "labs.sweep.work": {
         "data",
@@ -73,6 +75,7 @@ MAY_IMPORT = {
         "training",
         "widgets.panel",
     },
+    "widgets.scaling": {"labs.scaling", "widgets.panel"},
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
 LESSONS_1_TO_5 = ("data", "model", "training", "runs", "predictions", "plots")
