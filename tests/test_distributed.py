@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+import torch.distributed as dist
 
 from mnist_helpers.labs import data_parallel, scaling
 from mnist_helpers.labs.scaling import Link, Work, all_reduce_seconds, line_through, speed_up
@@ -93,7 +94,7 @@ def test_the_same_command_again_trains_on(tmp_path, together):
 
 
 def test_shares_must_be_equal(monkeypatch, sample):
-    monkeypatch.setattr(data_parallel.dist, "get_world_size", lambda: 3)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 3)
     for batch_size in (32, 0, -3):
         with pytest.raises(ValueError, match=f"a multiple of the number of processes, 3, got {batch_size}"):
             data_parallel.shared_batches(sample.train, batch_size, 0)
@@ -107,14 +108,20 @@ def test_a_file_of_another_network_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("gpus", "backend", "device"), [(0, "gloo", "cpu"), (1, "gloo", "cpu"), (2, "nccl", "cuda:1")])
-def test_each_process_has_its_own_gpu_or_none_has_one(monkeypatch, gpus, backend, device):
-    asked = []
-    cuda = SimpleNamespace(device_count=lambda: gpus, set_device=lambda device: None)
-    monkeypatch.setattr(data_parallel.torch, "cuda", cuda)
-    monkeypatch.setattr(data_parallel.dist, "init_process_group", lambda backend, **options: asked.append(backend))
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    assert (str(data_parallel.join()), asked) == (device, [backend])
+def test_each_process_has_its_own_gpu_or_none_has_one_and_each_attempt_its_own_names(
+    monkeypatch, gpus, backend, device
+):
+    asked, store = [], dist.HashStore()
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(device_count=lambda: gpus, set_device=lambda device: None))
+    monkeypatch.setattr(dist, "rendezvous", lambda url: iter([(store, 1, 2)]))
+    monkeypatch.setattr(dist, "init_process_group", lambda *backend, **options: asked.append((*backend, options)))
+    for name, value in {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RESTART_COUNT": "3"}.items():
+        monkeypatch.setenv(name, value)
+    assert str(data_parallel.join()) == device
+    ((by, options),) = asked
+    options["store"].set("address", "new")
+    assert (by, options["rank"], options["world_size"]) == (backend, 1, 2)
+    assert store.check(["attempt 3/address"]) and not store.check(["address"])
 
 
 def test_the_ring_sends_each_piece_twice_around():

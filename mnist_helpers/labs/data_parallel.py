@@ -32,13 +32,15 @@ def join() -> torch.device:
     (by gloo). torchrun tells each process who it is by environment variables.
     """
     local_rank, processes_here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
-    if torch.cuda.device_count() >= processes_here:
-        device = torch.device("cuda", local_rank)
+    own_gpu = torch.cuda.device_count() >= processes_here
+    device = torch.device("cuda", local_rank) if own_gpu else torch.device("cpu")
+    if own_gpu:
         torch.cuda.set_device(device)
-        dist.init_process_group("nccl", device_id=device)
-        return device
-    dist.init_process_group("gloo")
-    return torch.device("cpu")
+    store, rank, processes = next(dist.rendezvous("env://"))
+    # Addresses from before a restart stay in the store: without a prefix they are sometimes taken for the new ones.
+    store = dist.PrefixStore(f"attempt {os.environ['TORCHELASTIC_RESTART_COUNT']}", store)
+    dist.init_process_group("nccl" if own_gpu else "gloo", store=store, rank=rank, world_size=processes)
+    return device
 
 
 def check_share(dataset: TensorDataset, batch_size: int, seed: int) -> None:
@@ -85,7 +87,7 @@ def train_together(
     sampler, loader = shared_batches(data.train, batch_size, seed)
     for epoch in range(restore(path, model, optimizer), epochs):
         sampler.set_epoch(epoch)  # a new order, the same everywhere
-        torch.manual_seed(1000 * epoch + dist.get_rank())  # other units are dropped everywhere
+        torch.manual_seed(hash((seed, epoch, dist.get_rank())))  # each process drops other units
         started = time.perf_counter()
         running = train_epoch(model, loader, optimizer)  # backward() averages the gradients
         report(epoch + 1, running.loss, time.perf_counter() - started)
