@@ -52,7 +52,13 @@ def draw_scaling(
     left.set(ylabel="seconds in a step", yscale="log", ylim=(1e-6, 1e2))
     right.set(ylabel="speed-up", yscale="log", ylim=(0.01, 2000))
     for ax in (left, right):
-        ax.set(xscale="log", xlabel="workers", xticks=WORKERS, xticklabels=[f"{each:,}" for each in WORKERS])
+        ax.set(
+            xscale="log",
+            xlim=(1.3, 1500),
+            xlabel="workers",
+            xticks=WORKERS,
+            xticklabels=[f"{each:,}" for each in WORKERS],
+        )
         ax.minorticks_off()
     told = ", ".join(f"{gain:.3g} times with {each:,}" for each, gain in zip(WORKERS, gains))
     return (
