@@ -60,9 +60,14 @@ def draw_scaling(
             xticklabels=[f"{each:,}" for each in WORKERS],
         )
         ax.minorticks_off()
+    return words_for(work, share, f"{network}, {share} images per worker, {link}", gains)
+
+
+def words_for(work: Work, share: int, setting: str, gains: Sequence[float]) -> str:
+    """What the picture shows: the time of a step, and the speed-up with each number of workers that is named."""
     told = ", ".join(f"{gain:.3g} times with {each:,}" for each, gain in zip(WORKERS, gains))
     return (
-        f"{network}, {share} images per worker, {link}: a worker computes {work.seconds(share):.2g} s in a step. "
+        f"{setting}: a worker computes {work.seconds(share):.2g} s in a step. "
         f"Images a second, compared with one worker: {told} workers."
     )
 
