@@ -190,4 +190,16 @@ NO_RESULTS = {
         r"five steps of 0\.02": A_SETTING,
         r"Train twice as long": "an exercise",
     },
+    "09_scaling_out": {
+        r"ratio of 0\.5": "what would be ideal, by theory",
+        r"1 GB of": "said by the guidelines that the sentence links",
+        r"above 2 GB": "said by the guidelines that the sentence links",
+        r"at least 32 times as fast": "a question",
+        r"16-fold number": "48,000 images and 3,000",
+        r"of their halves\?": "the two halves of a batch",
+        r"mean of two halves": "the two halves of a batch",
+        r"if the halves are": "the two halves of a batch",
+        r"latency\*\*, twice": "by the definition of the model",
+        r"sees only half of": AN_ANSWER,
+    },
 }

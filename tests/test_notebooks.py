@@ -56,6 +56,7 @@ LESSONS = [
     "05_predictions",
     "06_regularization_lab",
     "07_your_own_digits",
+    "09_scaling_out",
 ]
 
 
@@ -95,6 +96,10 @@ def test_what_the_lessons_are_about_is_shown_once():
         "labs.own_digits.center_by_mass",
         "labs.clinic.mc_dropout",
         "labs.clinic.Shifted",
+        "labs.data_parallel.shared_batches",
+        "labs.data_parallel.train_together",
+        "labs.scaling.all_reduce_seconds",
+        "labs.scaling.speed_up",
     ]
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
@@ -483,3 +488,13 @@ def test_lesson_7_says_what_changes_do():
 def test_lesson_7_says_how_little_it_takes():
     ((before,), (after,)) = stored_numbers("07_your_own_digits", r"Digit 0 after \d+ steps: .* Answer (\d)")
     assert before == 0 != after
+
+
+def test_lesson_9_says_what_the_ledger_costs_and_that_two_processes_are_slower():
+    hours = dict(stored_numbers("09_scaling_out", r"# workers: at least # hours".replace("#", r"([\d.,]+)")))
+    assert hours[1.0] > 7 * hours[8.0] and hours[64.0] == hours[1000.0] > hours[1.0] / 64
+    lines = stored_numbers("09_scaling_out", r"process (\d) \(id (\d+)\): epoch \d, running loss [\d.]+, ([\d.]+) s")
+    alone, *_ = ids = list(dict.fromkeys(each for _, each, _ in lines))
+    assert len(ids) == 3 and min(s for _, each, s in lines if each != alone) > min(
+        s for _, each, s in lines if each == alone
+    )

@@ -21,9 +21,10 @@ from torch.utils.data import TensorDataset
 
 from mnist_helpers import training, widgets
 from mnist_helpers.labs.own_digits import load_drawings
+from mnist_helpers.labs.scaling import Link, Work
 from mnist_helpers.live import train_live
 from mnist_helpers.training import History, flushes_denormals
-from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad
+from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad, scaling
 from mnist_helpers.widgets import panel as framework
 from panels import (
     EMPTY,
@@ -57,7 +58,10 @@ MAKERS = {
     "change_explorer": lambda given: clinic.change_explorer(given.model, given.data.test),
     "repair_lab": lambda given: clinic.repair_lab(given.data),
     "flip_explorer": lambda given: clinic.flip_explorer(given.model, given.data.test),
+    "scaling_explorer": lambda given: scaling.scaling_explorer(WORKS, LINKS),
 }
+WORKS = {"small": Work(1e-4, 1e-6, 400_000), "large": Work(1e-3, 1e-3, 40_000_000)}
+LINKS = {"slow": Link(1e-4, 1e8), "fast": Link(1e-6, 1e10)}
 OF_A_NETWORK = ["dropout_microscope", "curve_reader", "drawing_pad", "doubt_meter", "change_explorer", "flip_explorer"]
 MEASURED = [{}, {"dropout": 0.5}, {"train_size": 64, "weight_decay": 0.0, "seeds": 1}]
 NOTHING = {"data": SimpleNamespace(test=EMPTY)}

@@ -47,6 +47,8 @@ MAY_IMPORT = {
     "labs.clinic": {"data", "files", "runs", "training"},
     "labs.confidence": {"predictions"},
     "labs.networks": {"model"},
+    "labs.data_parallel": {"checks", "data", "files", "labs.networks", "training"},
+    "labs.scaling": {"labs.data_parallel", "labs.networks", "training"},
     "labs.sweep.grid": set(),
     "labs.sweep.work": {
         "data",
@@ -76,6 +78,7 @@ MAY_IMPORT = {
         "training",
         "widgets.panel",
     },
+    "widgets.scaling": {"labs.scaling", "widgets.panel"},
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
 LESSONS_1_TO_5 = ("data", "model", "training", "runs", "predictions", "plots")
