@@ -23,7 +23,8 @@ from mnist_helpers import training, widgets
 from mnist_helpers.labs.own_digits import load_drawings
 from mnist_helpers.labs.scaling import Link, Work
 from mnist_helpers.live import train_live
-from mnist_helpers.training import History, flushes_denormals
+from mnist_helpers.quick import flushes_denormals
+from mnist_helpers.training import History
 from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad, scaling
 from mnist_helpers.widgets import panel as framework
 from panels import (

@@ -22,7 +22,8 @@ from mnist_helpers.checks import checked
 from mnist_helpers.data import MNISTData, load_mnist
 from mnist_helpers.files import complete_file
 from mnist_helpers.labs.networks import NETWORKS
-from mnist_helpers.training import make_optimizer, quick_settings, set_seed, train_epoch
+from mnist_helpers.quick import quick_settings
+from mnist_helpers.training import make_optimizer, set_seed, train_epoch
 
 
 def join() -> torch.device:

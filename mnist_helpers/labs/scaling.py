@@ -18,7 +18,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mnist_helpers.labs.data_parallel import join
 from mnist_helpers.labs.networks import NETWORKS
-from mnist_helpers.training import device_of, make_optimizer, quick_settings, set_seed, train_step
+from mnist_helpers.quick import quick_settings
+from mnist_helpers.training import device_of, make_optimizer, set_seed, train_step
 
 SIZES = (4, 437_544, 40_000_000)  # bytes: one number, the gradients of MNISTNet, ten million numbers
 BATCH = 128  # images of all workers together
