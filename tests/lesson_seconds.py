@@ -16,6 +16,7 @@ SAYS = {  # the words in a lesson's first cell, and from how many seconds to how
     "less than a minute": (0, 60),
     "about a minute": (30, 90),
     "between one and two minutes": (60, 120),
+    "about two minutes": (90, 150),
     "two to three minutes": (120, 180),
     "about three minutes": (150, 210),
 }

@@ -201,5 +201,7 @@ NO_RESULTS = {
         r"if the halves are": "the two halves of a batch",
         r"latency\*\*, twice": "by the definition of the model",
         r"sees only half of": AN_ANSWER,
+        r"less than twice its gradients": "by the definition of the model",
+        r"half of the time between two saves": "theory: a failure comes at any moment",
     },
 }
