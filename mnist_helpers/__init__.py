@@ -8,6 +8,7 @@ from typing import Any
 from mnist_helpers.data import MNISTData, load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
 from mnist_helpers.model import MNISTNet, count_parameters
 from mnist_helpers.predictions import Interval, Predictions, calibration_table, expected_calibration_error, predict
+from mnist_helpers.quick import quick_settings
 from mnist_helpers.runs import Run, load_or_train, load_run, runs_dir, save_run, train_run
 from mnist_helpers.training import (
     DivergedError,
@@ -20,7 +21,6 @@ from mnist_helpers.training import (
     fit,
     make_optimizer,
     pick_device,
-    quick_settings,
     same_order,
     set_seed,
     train_epoch,

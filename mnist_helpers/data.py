@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SequentialSampler, TensorDataset
 
-from mnist_helpers.checks import check_whole, checked
+from mnist_helpers.checks import check_examples, check_whole, checked
 from mnist_helpers.files import user_folder
 
 DATA_DIR = user_folder("data")
@@ -70,7 +70,7 @@ class MNISTData:
             return self
         pairs = zip(self.train.tensors, self.valid.tensors)
         together = TensorDataset(*(torch.cat(pair) for pair in pairs))
-        train, valid = split_train_valid(together, len(self.valid) / len(together), seed)
+        train, valid = split_train_valid(together, len(self.valid) / max(len(together), 1), seed)
         return dataclasses.replace(self, train=train, valid=valid)
 
     def fingerprint(self) -> str:
@@ -96,7 +96,7 @@ def load_mnist(root: str | Path | None = None) -> MNISTData:
     if named == "sample":
         return load_sample("asked for")
     if named:
-        return load_folder(Path(named).expanduser())
+        return load_folder(Path(os.path.expanduser(named)))  # noqa: PTH111 (Path's own raises for an unknown user)
     try:
         return load_folder(DATA_DIR)
     except (FileNotFoundError, ValueError):
@@ -114,9 +114,10 @@ def load_folder(folder: Path) -> MNISTData:
 
     Raises FileNotFoundError and ValueError as `load_mnist` does.
     """
-    arrays = [read_idx(find_file(folder, name), name) for name in MD5]
-    train, valid = split_train_valid(make_dataset(*arrays[:2]))
-    return MNISTData(train, valid, make_dataset(*arrays[2:]), source="full")
+    images, labels, *test = [read_idx(find_file(folder, name), name) for name in MD5]
+    raw = TensorDataset(torch.tensor(images), torch.tensor(labels))  # a quarter of the memory of float32
+    train, valid = (make_dataset(*part.tensors) for part in split_train_valid(raw))
+    return MNISTData(train, valid, make_dataset(*test), source="full")
 
 
 def find_file(folder: Path, name: str) -> Path:
@@ -184,13 +185,15 @@ def make_dataset(images: np.ndarray | torch.Tensor, labels: np.ndarray | torch.T
         raise ValueError(
             f"labels must be integers from 0 to 9, got {labels.dtype} from {labels.min()} to {labels.max()}"
         )
-    pixels = torch.tensor(images).reshape(-1, 1, 28, 28) / (255 if images.dtype == np.uint8 else 1)
-    return TensorDataset(pixels.float(), torch.tensor(labels.astype(np.int64)))
+    pixels = torch.tensor(images).reshape(-1, 1, 28, 28).float()  # a copy, divided where it is
+    pixels /= 255 if images.dtype == np.uint8 else 1
+    return TensorDataset(pixels, torch.tensor(labels.astype(np.int64)))
 
 
 def check_split(dataset: TensorDataset, valid_share: float = 0.2, seed: int = SPLIT_SEED) -> None:
-    """Raise ValueError when a part would be empty."""
-    if not 0 < round(valid_share * len(dataset)) < len(dataset):
+    """Raise ValueError when a part would be empty, and for a seed that cannot be."""
+    check_whole("seed", seed, 0, 2**63 - 1)
+    if not 0 < valid_share < 1 or not 0 < round(valid_share * len(dataset)) < len(dataset):
         raise ValueError(f"valid_share must leave images on both sides, got {valid_share} of {len(dataset)}")
 
 
@@ -228,6 +231,7 @@ def textbook_dataset(dataset: TensorDataset) -> Dataset:
     from torchvision import datasets, transforms
 
     images, labels = dataset.tensors
+    check_examples(images, labels, some=False)
     textbook = object.__new__(datasets.MNIST)  # its __init__ would look for files
     textbook.root, textbook.train, textbook.target_transform = "", True, None
     textbook.data, textbook.targets = (255 * images).round().byte().squeeze(1), labels

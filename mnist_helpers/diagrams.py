@@ -27,11 +27,12 @@ def plot_neuron(
     """Draw one unit with all its numbers: each input times its weight, their sum, the bias, ReLU, the output.
 
     A line is the thicker the larger its weight; blue: above zero, red: below.
-    Raises ValueError when there is no input or not one weight for each.
+    Raises ValueError when there is no input, not one weight for each, or more than can be drawn.
     """
+    if not 0 < len(inputs) == len(weights) <= 100:
+        got = f"got {len(inputs)} and {len(weights)}"
+        raise ValueError(f"one weight is needed for each of at most 100 inputs and at least one input, {got}")
     x, w = [torch.as_tensor(numbers, dtype=torch.float64).tolist() for numbers in (inputs, weights)]
-    if not x or len(x) != len(w):
-        raise ValueError(f"one weight is needed for each input and at least one input, got {len(x)} and {len(w)}")
     ax = new_axes(size=(11, 1 + 0.9 * len(x)))[0, 0] if ax is None else ax
     total, middle = sum(a * b for a, b in zip(x, w)), (len(x) - 1) / 2
     largest = max(map(abs, w)) or 1.0

@@ -10,7 +10,8 @@ from torch import nn
 
 from mnist_helpers.data import MNISTData, make_loader
 from mnist_helpers.model import MNISTNet
-from mnist_helpers.training import Metrics, evaluate, make_optimizer, quick_settings, train_steps
+from mnist_helpers.quick import quick_settings
+from mnist_helpers.training import Metrics, evaluate, make_optimizer, train_steps
 
 
 @dataclasses.dataclass

@@ -14,9 +14,10 @@ def check_dropout(model: nn.Module, dropout: float = 0.2) -> None:
 
 def check_images(model: nn.Module, images: torch.Tensor) -> None:
     """Raise ValueError for what is no batch of images of 28 × 28 pixels."""
-    if images.shape[1:] != (1, 28, 28) or not images.is_floating_point():
+    dtype = next(model.parameters()).dtype
+    if images.shape[1:] != (1, 28, 28) or images.dtype != dtype:
         got = f"{tuple(images.shape)} {images.dtype}"
-        raise ValueError(f"images must be (batch, 1, 28, 28) floats, got {got}")
+        raise ValueError(f"images must be (batch, 1, 28, 28) floats ({dtype} as the weights), got {got}")
 
 
 class MNISTNet(nn.Module):

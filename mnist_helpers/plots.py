@@ -39,11 +39,9 @@ def plot_digits(
     """
     columns = check_whole("columns", columns)
     titles = [""] * len(images) if titles is None else list(titles)
-    if len(images) == 0 or len(titles) != len(images):
-        raise ValueError(
-            f"one title is needed for each image and at least one image, got {len(images)} images "
-            f"and {len(titles)} titles"
-        )
+    if not 0 < len(images) == len(titles) <= 1000:
+        got = f"{len(images)} images and {len(titles)} titles"
+        raise ValueError(f"one title is needed for each image and at least one image, at most 1000: got {got}")
     if axes is None:
         columns = min(columns, len(images))
         rows = -(-len(images) // columns)
@@ -100,10 +98,10 @@ def plot_predictions(
     """
     if len(predictions) == 0:
         raise ValueError("there are no predictions to draw, at least one image is needed")
+    columns = check_whole("columns", columns, 1, 50, "as of more nothing could be seen")
     titles = [f"T: {true}  P: {predicted}" for true, predicted in zip(predictions.labels, predictions.predicted)]
     if confidence:
         titles = [f"{title} ({int(1000 * share) / 10:.1f} %)" for title, share in zip(titles, predictions.confidence)]
-    columns = check_whole("columns", columns)
     if axes is None:
         rows = -(-len(predictions) // columns)
         axes = new_axes(rows, columns, ((2.1 if confidence else 1.6) * columns, 1.8 * rows))
@@ -120,14 +118,15 @@ def plot_predictions(
 def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = None, *, ax: Axes | None = None) -> Axes:
     """Draw the ten class probabilities of one image as bars; an arrow points at the true class, where given.
 
-    Raises ValueError when there are not ten numbers.
+    Raises ValueError when there are not ten numbers, or no such class.
     """
     if tuple(probabilities.shape) != (10,):
         raise ValueError(f"ten probabilities are needed, got shape {tuple(probabilities.shape)}")
     ax = new_axes()[0, 0] if ax is None else ax
     ax.bar(range(10), probabilities.tolist(), color="#56B4E9", edgecolor="black")
     if true_label is not None:
-        tip = (int(true_label), float(probabilities[int(true_label)]))
+        true_label = check_whole("true_label", int(true_label), 0, 9)
+        tip = (true_label, float(probabilities[true_label]))
         arrow = {"arrowstyle": "->", "linewidth": 2}
         ax.annotate("true class", tip, (0, 35), textcoords="offset points", ha="center", arrowprops=arrow)
     ax.set(xticks=range(10), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), xlabel="class", ylabel="probability")

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
-from mnist_helpers.checks import check_whole, enough_memory
+from mnist_helpers.checks import check_predictions, check_some, check_whole, checked, names_batch_size
 from mnist_helpers.data import make_loader
 from mnist_helpers.training import device_of, eval_mode
 
@@ -35,11 +35,17 @@ class Interval(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model said about n images, all on the CPU: logits (n, 10), true labels (n,), images (n, 1, 28, 28)."""
+    """What a model said about n images, all on the CPU: logits (n, 10), true labels (n,), images (n, 1, 28, 28).
+
+    Raises ValueError when their numbers differ.
+    """
 
     logits: torch.Tensor
     labels: torch.Tensor
     images: torch.Tensor
+
+    def __post_init__(self) -> None:
+        check_predictions(self.logits, self.labels, self.images)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -101,6 +107,7 @@ class Predictions:
         return self[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:size]]
 
 
+@names_batch_size
 def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predictions:
     """Run `model` over a `TensorDataset` of images and labels, in order and with dropout off.
 
@@ -108,7 +115,7 @@ def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predi
     too large.
     """
     device, logits, labels, images = device_of(model), [], [], []
-    with eval_mode(model), torch.no_grad(), enough_memory(batch_size):
+    with eval_mode(model), torch.no_grad():
         for batch_images, batch_labels in make_loader(dataset, batch_size):
             logits.append(model(batch_images.to(device)).cpu())
             labels.append(batch_labels.cpu())
@@ -125,7 +132,7 @@ def calibration_table(predictions: Predictions, bins: int | list[float] = 10) ->
     """
     import pandas as pd
 
-    edges = torch.tensor(bins) if isinstance(bins, list) else torch.linspace(0, 1, check_whole("bins", bins) + 1)
+    edges = torch.tensor(bins) if type(bins) is list else torch.linspace(0, 1, check_whole("bins", bins, 1, 1000) + 1)
     group = torch.bucketize(predictions.confidence, edges)
     rows = []
     for number in group.unique():
@@ -135,6 +142,7 @@ def calibration_table(predictions: Predictions, bins: int | list[float] = 10) ->
     return pd.DataFrame(rows, columns=["images", "confidence", "accuracy", "low", "high"])
 
 
+@checked(check_some)
 def expected_calibration_error(predictions: Predictions, bins: int = 10) -> float:
     """The mean distance between confidence and accuracy over the groups of `calibration_table`, by their images.
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mnist_helpers.checks import names_batch_size
 from mnist_helpers.data import MNISTData, load_mnist, make_loader
 from mnist_helpers.files import ASSETS, complete_file, user_folder
 from mnist_helpers.model import MNISTNet
@@ -37,6 +38,7 @@ class Run:
     versions: dict = dataclasses.field(default_factory=lambda: library_versions())
 
 
+@names_batch_size
 def train_run(
     data: MNISTData,
     *,

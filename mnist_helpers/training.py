@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from mnist_helpers.batches import whole_batches
 from mnist_helpers.checks import check_whole, checked
+from mnist_helpers.quick import quick_settings, whole_batches
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -129,29 +129,6 @@ def make_optimizer(
     `fused` does the whole step in one piece of code, which is faster and changes no number.
     """
     return optimizer_class(model.parameters(), lr=lr, weight_decay=weight_decay, fused=True)
-
-
-def flushes_denormals() -> bool:
-    """Whether this thread counts numbers below about 1e-38 (denormals) as zero."""
-    return (torch.tensor([1e-38]) * 0.1).item() == 0
-
-
-@contextmanager
-def quick_settings(threads: int = 1) -> Iterator[None]:
-    """Within a `with` block: two settings of PyTorch that make small networks train faster; after it the old ones.
-
-    One thread: the layers are so small that more threads gain little, and they wait for each other when another
-    program needs a core. Denormals count as zero: weight decay drives the weights of pixels that are never inked
-    below 1e-38, where processors are very slow. `python -m tests.benchmarks` measures both.
-    """
-    threads_before, flushed_before = torch.get_num_threads(), flushes_denormals()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads_before)
-        torch.set_flush_denormal(flushed_before)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What pytest does with the notebooks: keep their runs apart, and compare their outputs with the stored ones."""
 
+import collections
 import functools
 import os
 import sys
@@ -28,3 +29,20 @@ def pytest_collection_modifyitems(items):
                 item.parent.setup = figures.described()(item.parent.setup)  # it starts the kernel
             item.options["check"] = True
             item.compare_outputs = functools.partial(compare_cell, item)
+
+
+SECONDS: collections.Counter = collections.Counter()  # of each notebook
+
+
+def pytest_runtest_logreport(report):
+    notebook = report.nodeid.partition("::")[0]
+    if notebook.endswith(".ipynb"):
+        SECONDS[notebook] += report.duration
+
+
+def pytest_terminal_summary(terminalreporter):
+    """How long the cells took here; what the lessons say is compared with tests/lesson_seconds.json."""
+    if SECONDS:
+        terminalreporter.section("seconds of the lessons", sep="-")
+    for notebook, seconds in sorted(SECONDS.items()):
+        terminalreporter.write_line(f"{notebook:45}{seconds:6.0f}")

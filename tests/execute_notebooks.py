@@ -1,6 +1,8 @@
 """Run every notebook in place on full MNIST and leave it clean: cells numbered 1..n, no widget state, no time stamps.
 
-Usage: python tests/execute_notebooks.py [NOTEBOOK ...]     (default: all, in order)
+Usage: python tests/execute_notebooks.py [--seconds] [NOTEBOOK ...]     (default: all, in order)
+
+What each took is written into lesson_seconds.json; with --seconds only that, and the notebooks stay as they are.
 """
 
 import base64
@@ -15,13 +17,14 @@ from nbclient import NotebookClient
 from PIL import Image
 
 import figures
+import lesson_seconds
 from mnist_helpers import load_mnist
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
-def execute(path: Path) -> None:
+def execute(path: Path, replace: bool = True) -> None:
     """Run one notebook in its own folder; the file is replaced only when every cell ran."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
@@ -35,6 +38,8 @@ def execute(path: Path) -> None:
     )
     with figures.described():
         client.execute()
+    if not replace:
+        return
     for data in [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]:
         data.pop(WIDGET, None)  # without a kernel it would be shown as an error
         if "image/png" in data:
@@ -64,10 +69,11 @@ def main(names: list[str]) -> None:
     if data.source != "full":
         sys.exit(f"The notebooks are stored with the results of full MNIST, but this is: {data}")
     with tempfile.TemporaryDirectory() as runs:  # a fresh place, so that no lesson loads what another one made
-        os.environ["MNIST_RUNS_DIR"] = runs
-        for path in [Path(name) for name in names] or sorted(NOTEBOOKS.glob("*.ipynb")):
+        os.environ |= {"MNIST_RUNS_DIR": runs, "OMP_NUM_THREADS": "1"}
+        replace = "--seconds" not in names
+        for path in [Path(name) for name in names if name != "--seconds"] or sorted(NOTEBOOKS.glob("*.ipynb")):
             print(path.name, flush=True)
-            execute(path)
+            lesson_seconds.keep(path.stem, lesson_seconds.processor_seconds(lambda: execute(path, replace)))  # noqa: B023
 
 
 if __name__ == "__main__":

@@ -49,9 +49,9 @@ def ended(process, receiver, seconds=60):
     return value
 
 
-def forked(action):
+def forked(action, seconds=60):
     """What the action returns or raises in a fork."""
-    return ended(*started(action))
+    return ended(*started(action), seconds)
 
 
 def no_room(action, size=2_000):

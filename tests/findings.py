@@ -460,3 +460,111 @@ def the_direction_matters(text):
     assert steps[0.1][0] < 50 < steps[0.1][1] < steps[0.0][0], "most flip within ten steps, at random few"
     along = [share for share, _ in steps.values()]
     assert along == sorted(along, reverse=True)
+
+
+def the_network_is_too_sure(text):
+    ((temperature, images),) = numbers(text, r"temperature #; # test images")
+    assert 1 < temperature < 2 and images == 10_000
+
+
+def confidences_compared(text):
+    rows = {
+        name: tuple(map(float, values))
+        for name, *values in re.findall(rf"(?m)^ *(\w[\w ]*?) +{' +'.join(6 * [NUMBER])}$", text)
+    }
+    assert list(rows) == ["plain", "temperature", "100 passes", "ten networks"]
+    wrong, ece, too_sure, area, *_ = zip(*rows.values())
+    assert wrong[0] == wrong[1] and wrong[3] < min(wrong[:3]), "the ten make fewer mistakes"
+    assert too_sure[0] > 0.2 > abs(too_sure[1]) and too_sure[2] < -0.5, "too sure, mended, not sure enough"
+    assert ece[1] < ece[0] and min(area) > 0.9
+    for *_, low, high in rows.values():
+        assert low <= 0 <= high, "no difference to plain softmax is seen"
+
+
+def the_steps_transfer(text):
+    (own, half), (others, wide), (random, _) = numbers(text, r"# ± # % right")
+    assert own + half < others - wide < others + wide < random - 20
+    assert others - own > 10 and others < 80
+
+
+def training_with_steps_helps_and_costs(text):
+    plain, near, far = numbers(text, r"at most #: # % → # % right, # ± # points")
+    assert plain[3] + plain[4] < 0, "it loses"
+    assert near[3] - near[4] > 20 and far[2] < 50, "far more; most are still wrong"
+
+
+# ---------------------------------------------------------------- lesson 9
+
+
+def one_process_learns(text):
+    losses = [loss for _, loss in numbers(text, r"process 0 \(id \d+\): epoch #, running loss #")]
+    assert len(losses) == 3 and 2.4 > losses[0] > losses[1] > losses[2] > 0.5
+
+
+def two_processes_learn(text):
+    lines = numbers(text, r"process # \(id \d+\): epoch #, running loss #, \d+\.\d+ s")
+    assert sorted((rank, epoch) for rank, epoch, _ in lines) == [
+        (rank, epoch) for rank in (0, 1) for epoch in (1, 2, 3)
+    ]
+    assert all(first > 1.8 for _, epoch, first in lines if epoch == 1)
+    assert all(0.5 < last < 1.8 for _, epoch, last in lines if epoch == 3)
+
+
+def one_and_two_processes_agree(text):
+    ((moved,), (apart,)) = numbers(text, r"at most +#")
+    assert moved > 0.01 and apart < moved / 1000
+
+
+def the_cnn_computes_longest_and_sends_least(text):
+    rows = numbers(text, r"(?:MNISTNet|wide|cnn) +# s \+ +# millionths of a second for each image, +# bytes")
+    mnistnet, wide, cnn = [row[1:] for row in rows]
+    assert cnn[0] > 3 * mnistnet[0] and wide[0] > mnistnet[0] and cnn[1] < mnistnet[1] < wide[1]
+
+
+def more_bytes_take_longer(text):
+    rows = numbers(text, r"# bytes: # s")
+    assert [size for size, _ in rows] == [4, 437_544, 40_000_000]
+    assert 0 < rows[0][1] < rows[1][1] < rows[2][1]
+
+
+def the_cnn_is_predicted_to_gain_more(text):
+    ratios = numbers(text, r"ratios # and #")
+    (mnistnet, slower), (cnn, slower_too) = ratios
+    assert 0.2 < cnn < 0.9 * mnistnet and slower > mnistnet and slower_too > cnn
+
+
+def latency_eats_a_small_network(text):
+    rows = numbers(text, r"(?:MNISTNet|cnn) +# +# +# +#")
+    mnistnet, cnn = rows[:4], rows[4:]
+    assert [workers for workers, *_ in mnistnet] == [workers for workers, *_ in cnn] == [2, 8, 64, 1000]
+    assert mnistnet[-1][2] > mnistnet[-1][1] and cnn[2][1] > cnn[2][2]
+    assert all(large[3] > small[3] for small, large in zip(mnistnet, cnn))
+
+
+def mnistnet_is_far_from_ideal(text):
+    assert 0 < _speed_up_of_1000(text) < 200
+
+
+def the_cnn_is_near_the_ideal(text):
+    assert 700 < _speed_up_of_1000(text) <= 1000
+
+
+def _speed_up_of_1000(words):
+    ((gain,),) = numbers(words, r"# times with 1,000 workers")
+    return gain
+
+
+def killed_and_undisturbed_are_equal(text):
+    epochs = numbers(text, r"process [01]: goes on after epoch #")
+    assert "killed: True" in text and epochs in ([(1.0,)] * 2, [(2.0,)] * 2)
+    assert numbers(text, r"difference from the undisturbed run: #") == [(0.0,)]
+
+
+def a_student_needs_about_a_gigabyte(text):
+    ((sample, full, seconds),) = numbers(text, r"memory # GB, with full MNIST about # GB; processor # s")
+    assert 0.5 < sample < full < 1.6 and 4 < seconds < 60
+
+
+def memory_is_what_a_class_needs(text):
+    (few, many) = numbers(text, r"\n\d +# +# +# +#")
+    assert (few[0], many[0]) == (30, 3000) and few[1] > 15 and few[2] < 1 and few[3] > few[2]

@@ -8,7 +8,7 @@ from scipy.stats import t
 from mnist_helpers.labs.ledger import COLUMNS, SETTINGS, last_epochs, load_ledger, select
 from mnist_helpers.labs.sweep import Setting, grid, train_setting
 from mnist_helpers.labs.sweep.grid import EPOCHS
-from mnist_helpers.training import quick_settings
+from mnist_helpers.quick import quick_settings
 
 MEASURES = [name for name in COLUMNS if name.startswith(("running_loss", "valid_", "test_", "weight_norm_"))]
 

@@ -12,7 +12,8 @@ from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.labs.sweep.work import train_setting
 from mnist_helpers.live import train_live
 from mnist_helpers.model import MNISTNet
-from mnist_helpers.training import evaluate, flushes_denormals, set_seed
+from mnist_helpers.quick import flushes_denormals
+from mnist_helpers.training import evaluate, set_seed
 from panels import equal_weights, random_states
 
 SETTINGS = {"dropout": 0.5, "weight_decay": 1e-4, "train_size": 300, "seed": 0, "epochs": 1}

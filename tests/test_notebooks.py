@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+import lesson_seconds
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
 from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from mnist_helpers.labs.ledger import (
@@ -22,6 +23,8 @@ from mnist_helpers.labs.ledger import (
     select,
 )
 
+CHECKS = r"checked\(|names_batch_size$"  # decorators that stay out of the lessons
+
 
 def bare(definition):
     """The definition's code without docstrings, type hints and the checks in front, in one fixed form."""
@@ -30,7 +33,8 @@ def bare(definition):
             node.body = node.body[1:]
         if isinstance(node, ast.FunctionDef):
             node.returns = None
-            node.decorator_list = [each for each in node.decorator_list if "checked(" not in ast.unparse(each)]
+            shown = [each for each in node.decorator_list if not re.match(CHECKS, ast.unparse(each))]
+            node.decorator_list = shown
         if isinstance(node, ast.arg):
             node.annotation = None
     return ast.unparse(definition)
@@ -52,6 +56,7 @@ LESSONS = [
     "05_predictions",
     "06_regularization_lab",
     "07_your_own_digits",
+    "09_scaling_out",
 ]
 
 
@@ -91,6 +96,10 @@ def test_what_the_lessons_are_about_is_shown_once():
         "labs.own_digits.center_by_mass",
         "labs.clinic.mc_dropout",
         "labs.clinic.Shifted",
+        "labs.data_parallel.shared_batches",
+        "labs.data_parallel.train_together",
+        "labs.scaling.all_reduce_seconds",
+        "labs.scaling.speed_up",
     ]
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
@@ -187,6 +196,12 @@ def test_the_minutes_of_a_lesson_add_up(path):
     whole, sections = class_minutes(notebook)
     (stated,) = re.findall(r"\*\*Time:\*\* about (\d+) minutes", notebook.cells[0].source)
     assert whole == sections and abs(int(stated) - reading_minutes(notebook)) <= reading_minutes(notebook) / 5
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_the_cells_of_a_lesson_take_as_long_as_it_says(path):
+    """As measured when it was executed last, not now."""
+    assert lesson_seconds.holds(lesson_seconds.kept()[path.stem], read(path).cells[0].source)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -473,3 +488,13 @@ def test_lesson_7_says_what_changes_do():
 def test_lesson_7_says_how_little_it_takes():
     ((before,), (after,)) = stored_numbers("07_your_own_digits", r"Digit 0 after \d+ steps: .* Answer (\d)")
     assert before == 0 != after
+
+
+def test_lesson_9_says_what_the_ledger_costs_and_that_two_processes_are_slower():
+    hours = dict(stored_numbers("09_scaling_out", r"# workers: at least # hours".replace("#", r"([\d.,]+)")))
+    assert hours[1.0] > 7 * hours[8.0] and hours[64.0] == hours[1000.0] > hours[1.0] / 64
+    lines = stored_numbers("09_scaling_out", r"process (\d) \(id (\d+)\): epoch \d, running loss [\d.]+, ([\d.]+) s")
+    alone, *_ = ids = list(dict.fromkeys(each for _, each, _ in lines))
+    assert len(ids) == 3 and min(s for _, each, s in lines if each != alone) > min(
+        s for _, each, s in lines if each == alone
+    )

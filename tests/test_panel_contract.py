@@ -3,6 +3,8 @@
 import asyncio
 import copy
 import dataclasses
+import gc
+import random
 import threading
 from functools import partial
 from types import SimpleNamespace
@@ -11,15 +13,19 @@ import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
+from ipywidgets import Button
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import training, widgets
 from mnist_helpers.labs.own_digits import load_drawings
+from mnist_helpers.labs.scaling import Link, Work
 from mnist_helpers.live import train_live
-from mnist_helpers.training import History, flushes_denormals
-from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad
+from mnist_helpers.quick import flushes_denormals
+from mnist_helpers.training import History
+from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad, scaling
 from mnist_helpers.widgets import panel as framework
 from panels import (
     EMPTY,
@@ -53,7 +59,10 @@ MAKERS = {
     "change_explorer": lambda given: clinic.change_explorer(given.model, given.data.test),
     "repair_lab": lambda given: clinic.repair_lab(given.data),
     "flip_explorer": lambda given: clinic.flip_explorer(given.model, given.data.test),
+    "scaling_explorer": lambda given: scaling.scaling_explorer(WORKS, LINKS),
 }
+WORKS = {"small": Work(1e-4, 1e-6, 400_000), "large": Work(1e-3, 1e-3, 40_000_000)}
+LINKS = {"slow": Link(1e-4, 1e8), "fast": Link(1e-6, 1e10)}
 OF_A_NETWORK = ["dropout_microscope", "curve_reader", "drawing_pad", "doubt_meter", "change_explorer", "flip_explorer"]
 MEASURED = [{}, {"dropout": 0.5}, {"train_size": 64, "weight_decay": 0.0, "seeds": 1}]
 NOTHING = {"data": SimpleNamespace(test=EMPTY)}
@@ -279,3 +288,65 @@ def test_stop_without_a_training_does_nothing_and_start_outside_a_notebook_says_
     lab.start_button.click()
     assert "no event loop is running: training live needs a notebook" in problem_of(lab)
     assert not lab.running and lab.stop_button.disabled
+
+
+# ---------------------------------------------------------------- whatever comes, in whatever order
+
+
+def buttons_in(widget):
+    """All buttons of a panel."""
+    children = getattr(widget, "children", ())
+    return [widget] * isinstance(widget, Button) + [each for child in children for each in buttons_in(child)]
+
+
+def any_event(panel, chance):
+    """Move a control to a value that it can have, press a button, or draw on the pad."""
+    control = chance.choice(list(panel.controls.values()))
+    value = chance.choice(choices(control))
+    if hasattr(control, "min"):
+        value = control.min + chance.randrange(round((control.max - control.min) / control.step) + 1) * control.step
+    happens = [partial(setattr, control, "value", value)] * 3
+    happens += [button.click for button in buttons_in(panel) if not button.disabled]
+    if isinstance(panel, pad.DrawingPad):
+        pen = chance.choice([panel.pen_goes_down, *[panel.pen_moves] * 5, panel.pen_goes_up])
+        happens += [partial(panel.run_here, partial(pen, chance.uniform(-20, 300), chance.uniform(-20, 300)))] * 3
+    chance.choice(happens)()
+
+
+async def any_events(panels, number, chance):
+    """So many events, as a page sends them: some to one panel, from another thread, then some to another."""
+    while number > 0:
+        events = min(number, chance.randrange(1, 40)) * [partial(any_event, chance.choice(panels), chance)]
+        in_another_thread(lambda events=events: [happens() for happens in events])
+        await asyncio.sleep(0.001)
+        number -= len(events)
+
+
+async def at_rest(panels):
+    """Return when no panel trains any more and all that was asked for is drawn."""
+    for panel in panels:
+        getattr(panel, "stop", lambda: None)()
+    await asyncio.sleep(0.1)
+    gc.collect()
+
+
+def test_after_1000_random_events_all_panels_are_well_and_nothing_is_left_behind(given):
+    process, before = psutil.Process(), (surroundings(), joblib.hash(given))
+
+    async def go_wild():
+        panels, chance = [make(given) for make in MAKERS.values()], random.Random(0)
+        await any_events(panels, 400, chance)
+        await at_rest(panels)
+        memory = process.memory_info().rss
+        await any_events(panels, 600, chance)
+        await at_rest(panels)
+        assert process.memory_info().rss - memory < 50e6
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        for name, panel in zip(MAKERS, panels):
+            assert problem_of(panel) == "", name
+            seen = state_of(panel)
+            panel.show()
+            assert state_of(panel) == seen, f"{name} showed something older"
+
+    asyncio.run(go_wild())
+    assert (surroundings(), joblib.hash(given)) == before

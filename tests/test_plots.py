@@ -142,7 +142,7 @@ def test_too_few_images_titles_or_axes_are_refused_with_their_numbers(three):
 @pytest.mark.parametrize("columns", [0, 2.5, "3", True], ids=repr)
 def test_a_number_of_columns_that_cannot_be_is_refused(three, columns):
     for plot, what in ((plot_digits, three.images), (plot_predictions, three)):
-        with pytest.raises(ValueError, match=f"columns must be a whole number from 1 up, got {columns!r}"):
+        with pytest.raises(ValueError, match=f"columns must be a whole number from 1 .*got {columns!r}"):
             plot(what, columns=columns)
 
 

@@ -46,7 +46,7 @@ def test_predict_takes_a_model_without_parameters_but_no_empty_dataset(batch):
 def test_probabilities_confidence_and_class_follow_from_the_logits():
     logits = torch.zeros(2, 10)
     logits[0, 4] = logits[1, 7] = torch.tensor(3.0).log()
-    predictions = Predictions(logits, torch.tensor([4, 5]), None)
+    predictions = Predictions(logits, torch.tensor([4, 5]), torch.zeros(2, 1, 28, 28))
     assert predictions.probabilities[0].tolist() == pytest.approx([1 / 12] * 4 + [3 / 12] + [1 / 12] * 5)
     assert predictions.predicted.tolist() == [4, 7]
     assert predictions.confidence.tolist() == pytest.approx([0.25, 0.25])

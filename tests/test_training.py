@@ -18,6 +18,7 @@ from mnist_helpers import training
 from mnist_helpers.data import make_loader
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import predict
+from mnist_helpers.quick import flushes_denormals
 from mnist_helpers.training import DivergedError, History, Metrics, evaluate, fit, make_optimizer, set_seed, train_step
 from panels import equal_weights, random_states
 
@@ -358,10 +359,10 @@ def test_importing_the_package_changes_no_setting_of_pytorch():
 @pytest.fixture(params=[(2, False), (3, True)], ids=["two threads", "three threads, denormals flushed"])
 def other_settings(request):
     """Settings of PyTorch as the user may have them (threads, denormals flushed); the tests' own come back."""
-    before = torch.get_num_threads(), training.flushes_denormals()
+    before = torch.get_num_threads(), flushes_denormals()
     torch.set_num_threads(request.param[0])
     torch.set_flush_denormal(request.param[1])
-    yield torch.get_num_threads(), training.flushes_denormals()
+    yield torch.get_num_threads(), flushes_denormals()
     torch.set_num_threads(before[0])
     torch.set_flush_denormal(before[1])
 
@@ -372,12 +373,12 @@ def test_fit_puts_pytorchs_settings_back_and_lets_errors_pass(model, batch, othe
     inside = []
 
     def look(history):
-        inside.append((torch.get_num_threads(), training.flushes_denormals()))
+        inside.append((torch.get_num_threads(), flushes_denormals()))
         if error:
             raise error
 
     with pytest.raises(ZeroDivisionError) if error is ZeroDivisionError else contextlib.nullcontext():
         fit(model, sgd(model), [batch], [batch], epochs=1, on_epoch_end=look, **threads)
-    outside = torch.get_num_threads(), training.flushes_denormals()
+    outside = torch.get_num_threads(), flushes_denormals()
     assert outside == other_settings
     assert inside == [(threads.get("threads", 1), torch.set_flush_denormal(True))]

@@ -1,1 +1,1 @@
-"""What the labs, lessons 6 and 7, bring: measured runs and comparing them, own digits, and the error clinic."""
+"""What lessons 6, 7 and 9 bring: measured runs, own digits, the error clinic, and one network in several processes."""

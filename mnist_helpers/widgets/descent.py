@@ -28,13 +28,16 @@ def descent_explorer(inputs: torch.Tensor, targets: torch.Tensor) -> Panel:
     """Watch the weight of targets ≈ w · inputs take its steps on the curve of the mean squared error.
 
     `inputs` and `targets`: (examples,), of a size near 0.5, for which the sliders are made. Controls: `lr` (learning
-    rate), `steps`, `start`. Raises ValueError without examples.
+    rate), `steps`, `start`. Raises ValueError without examples, and for numbers
+    that make no such curve.
     """
-    if len(inputs) == 0 or len(inputs) != len(targets):
+    if len(inputs) == 0 or inputs.ndim != 1 or inputs.shape != targets.shape:
         raise ValueError(
             f"one target is needed for each input and at least one input, got {len(inputs)} inputs "
             f"and {len(targets)} targets"
         )
+    if not torch.cat([inputs.double(), targets.double()]).abs().max() <= 1000 or not inputs.any():
+        raise ValueError("inputs and targets must be from -1000 to 1000 and some input not 0")
     controls = {
         "lr": widgets.FloatSlider(0.4, min=0.1, max=4.5, step=0.1, description="learning rate", **WIDE),
         "steps": widgets.IntSlider(8, 0, 30, description="steps", **WIDE),

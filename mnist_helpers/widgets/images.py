@@ -12,6 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 from torch.utils.data import TensorDataset
 
+from mnist_helpers.checks import check_examples
 from mnist_helpers.plots import COLORS, plot_predictions
 from mnist_helpers.predictions import Predictions
 from mnist_helpers.widgets.panel import NARROW, WIDE, Panel, classes_of
@@ -26,6 +27,7 @@ def digit_browser(dataset: TensorDataset) -> Panel:
     among its images, `row` and `column` of the pixel in the middle of the numbers. Raises ValueError without images.
     """
     labels = dataset.tensors[1]
+    check_examples(dataset.tensors[0], labels)
     groups: dict[int | str, torch.Tensor] = {"all": torch.arange(len(labels))}
     groups |= {digit: (labels == digit).nonzero()[:, 0] for digit in classes_of(labels)}
     digit = widgets.Dropdown(options=[(str(each), each) for each in groups], description="digit", **NARROW)

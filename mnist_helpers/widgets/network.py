@@ -15,6 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from mnist_helpers.checks import check_examples
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.plots import COLORS, WRONG, plot_history, plot_probabilities
 from mnist_helpers.training import History
@@ -25,9 +26,13 @@ def dropout_microscope(model: MNISTNet, dataset: TensorDataset) -> Panel:
     """Watch dropout in the two hidden layers of a trained network, and what it does to the answer.
 
     Takes a copy of the model as it is now, and from `dataset` the first image of each class. Controls: `digit`, `rate`
-    (0 to 0.95), `mode` ("train" or "eval"), `draw` (a number; the button adds 1). Raises ValueError without images.
+    (0 to 0.95), `mode` ("train" or "eval"), `draw` (a number; the button adds 1). Raises ValueError without images,
+    TypeError for another network.
     """
     images, labels = dataset.tensors
+    check_examples(images, labels)
+    if not isinstance(model, MNISTNet):
+        raise TypeError(f"the microscope looks into an MNISTNet, got a {type(model).__name__}")
     examples = {digit: images[labels == digit][:1].cpu() for digit in classes_of(labels)}
     digit = widgets.SelectionSlider(options=list(examples), description="digit", **WIDE)
     rate = widgets.FloatSlider(0.2, min=0, max=0.95, step=0.05, description="dropout rate", **WIDE)
@@ -110,6 +115,9 @@ def step_explorer(images: torch.Tensor, labels: torch.Tensor, logits: torch.Tens
             f"at least one image is needed, and for each a label and logits after each step: got {len(images)} images, "
             f"{len(labels)} labels and logits of shape {tuple(logits.shape)}"
         )
+    check_examples(images, labels)
+    if not logits.is_floating_point() or labels.max() >= logits.shape[2]:
+        raise ValueError(f"logits must be floats for each label, got {logits.dtype} for {logits.shape[2]} classes")
     images, labels, logits = images.detach().cpu().clone(), labels.cpu().clone(), logits.detach().cpu().clone()
     curves = {
         "loss": torch.stack([nn.functional.cross_entropy(each, labels) for each in logits]),
@@ -171,7 +179,10 @@ def curve_reader(history: History, weights: Sequence[torch.Tensor], marked: torc
             f"one tensor of weights is needed for each epoch and at least one epoch, got {len(weights)} "
             f"tensors and {len(history)} epochs"
         )
-    stacked = torch.stack([each.detach().cpu() for each in weights])
+    shapes = {tuple(each.shape) for each in weights}
+    if len(shapes) > 1 or any(len(shape) != 2 or shape[0] == 0 or shape[1] != 784 for shape in shapes):
+        raise ValueError(f"the weights of all epochs must have one shape (units, 784), got {sorted(shapes)}")
+    stacked = torch.stack([each.detach().cpu().float() for each in weights])
     marked = torch.zeros(stacked.shape[1], dtype=torch.bool) if marked is None else marked.cpu()
     if len(marked) != stacked.shape[1]:
         raise ValueError(f"one mark is needed for each of {stacked.shape[1]} units, got {len(marked)}")

@@ -250,7 +250,7 @@ class LivePanel(Panel):
             self.task, self.stop_button.disabled = None, True
 
     async def train(self, **settings: Any) -> None:
-        """Set the controls, train, and return when the run has ended.
+        """Set the controls, train, and return when the run has ended; Kernel → Interrupt stops it.
 
         Raises ValueError for settings there are not, and what the training raises.
         """
@@ -258,8 +258,12 @@ class LivePanel(Panel):
         for name, value in settings.items():
             self.controls[name].value = value
         self.start()
-        while self.task is not None and not self.task.done():  # a moved slider puts another task in its place
-            await asyncio.wait([self.task])
+        try:
+            while self.task is not None and not self.task.done():  # a moved slider puts another task in its place
+                await asyncio.wait([self.task])
+        except asyncio.CancelledError:  # Kernel → Interrupt, which would end the waiting only
+            self.stop()
+            raise
         if self.error is not None:
             raise self.error
 

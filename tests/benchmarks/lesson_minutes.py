@@ -1,22 +1,21 @@
 """How many minutes a lesson takes: reading and trying, its cells, its exercises, and in class.
 
-    python tests/benchmarks/lesson_minutes.py [--run]
+    python tests/benchmarks/lesson_minutes.py
 
 Reading is computed from the stored notebook by the rates below; they are those of a careful reader of a foreign
-language, not of a fast one. In class: the minutes in the teaching notes, added up. With --run each lesson is executed
-as well, and the time that its cells take is measured (on the images that load_mnist finds).
+language, not of a fast one. In class: the minutes in the teaching notes, added up. Its cells: what
+execute_notebooks.py measured last.
 """
 
 import re
 import sys
-import time
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from lesson_seconds import kept
 from lessons import PATHS, code_cells, markdown_cells, read
 
 WORDS = 100  # read in a minute
@@ -50,23 +49,14 @@ def class_minutes(notebook: nbformat.NotebookNode) -> tuple[int, int]:
     return whole, sum(sections)
 
 
-def seconds_to_run(path: Path) -> float:
-    """The time that all cells of a lesson take, in a new kernel."""
-    client = NotebookClient(
-        nbformat.read(path, as_version=4), timeout=900, resources={"metadata": {"path": path.parent}}
-    )
-    started = time.perf_counter()
-    client.execute()
-    return time.perf_counter() - started
-
-
-def main(arguments: list[str]) -> None:
+def main() -> None:
     """Print the table."""
+    seconds = kept()
     print(f"{'lesson':26}{'stated':>8}{'reading':>9}{'exercises':>11}{'in class':>10}{'sections':>10}{'cells':>10}")
     for path in PATHS:
         notebook = read(path)
         (stated,) = re.findall(r"\*\*Time:\*\* about (\d+)", notebook.cells[0].source)
-        cells = f"{seconds_to_run(path):8.0f} s" if "--run" in arguments else ""
+        cells = f"{seconds[path.stem]:8.0f} s" if path.stem in seconds else ""
         print(
             f"{path.stem:26}{stated:>8}{reading_minutes(notebook):9.0f}{exercise_minutes(notebook):11.0f}"
             f"{class_minutes(notebook)[0]:10}{class_minutes(notebook)[1]:10}{cells:>10}"
@@ -74,4 +64,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -21,8 +21,8 @@ from mnist_helpers.labs.ledger import write_table
 from mnist_helpers.labs.networks import NETWORKS
 from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.predictions import expected_calibration_error, predict
+from mnist_helpers.quick import quick_settings
 from mnist_helpers.runs import library_versions, train_run
-from mnist_helpers.training import quick_settings
 
 PATIENCE = 30  # seconds that a Dask scheduler may take to answer
 ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers belong to the process: two runs in it would share them

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterator
 
 from mnist_helpers import evaluate, fit, make_dataset, make_loader
-from mnist_helpers.training import make_optimizer, quick_settings
+from mnist_helpers.quick import quick_settings
+from mnist_helpers.training import make_optimizer
 
 from ..task import VALID_BATCH, Task
 from .textbook import network

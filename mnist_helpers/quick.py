@@ -1,11 +1,35 @@
-"""A shorter way to the batches of `make_loader`, for `fit`: the same batches in the same order, in less time."""
+"""What lets `fit` take less time and changes none of its steps: settings of PyTorch, a shorter way to the batches."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain, islice
 
 import torch
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset, default_convert
+
+
+def flushes_denormals() -> bool:
+    """Whether this thread counts numbers below about 1e-38 (denormals) as zero."""
+    return (torch.tensor([1e-38]) * 0.1).item() == 0
+
+
+@contextmanager
+def quick_settings(threads: int = 1) -> Iterator[None]:
+    """Within a `with` block: two settings of PyTorch that make small networks train faster; after it the old ones.
+
+    One thread: the layers are so small that more threads gain little, and they wait for each other when another
+    program needs a core. Denormals count as zero: weight decay drives the weights of pixels that are never inked
+    below 1e-38, where processors are very slow. `python -m tests.benchmarks` measures both.
+    """
+    threads_before, flushed_before = torch.get_num_threads(), flushes_denormals()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads_before)
+        torch.set_flush_denormal(flushed_before)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,8 +5,8 @@ import torch
 from torch.utils.data import BatchSampler, DataLoader, SubsetRandomSampler, TensorDataset
 
 from mnist_helpers import make_loader
-from mnist_helpers.batches import WholeBatches, whole_batches
 from mnist_helpers.data import textbook_dataset
+from mnist_helpers.quick import WholeBatches, whole_batches
 
 TEN = TensorDataset(torch.arange(10.0).reshape(10, 1), torch.arange(10))
 
