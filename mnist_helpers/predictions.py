@@ -111,8 +111,7 @@ class Predictions:
 def predict(model: nn.Module, dataset: Dataset, batch_size: int = 1024) -> Predictions:
     """Run `model` over a `TensorDataset` of images and labels, in order and with dropout off.
 
-    The model comes back in the mode it was in. Raises ValueError for an empty dataset, MemoryError for batches that are
-    too large.
+    The model comes back in the mode it was in. Raises ValueError for no images, MemoryError for too large batches.
     """
     device, logits, labels, images = device_of(model), [], [], []
     with eval_mode(model), torch.no_grad():

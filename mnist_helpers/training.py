@@ -164,7 +164,6 @@ def train_step(
     """One step of training on one batch; returns the batch's loss and accuracy before the step, dropout on.
 
     `images`: whatever the model takes, (batch, 1, 28, 28) for MNISTNet. `labels`: int64 (batch,).
-    `loss_function` makes the loss that is lowered from logits and labels.
     """
     model.train()  # dropout on
     logits = model(images)  # (batch, 10), before softmax
