@@ -297,3 +297,12 @@ def test_the_part_for_lessons_1_to_5_is_read_in_half_an_hour():
 @EACH_MODULE
 def test_no_module_has_more_than_350_lines(module):
     assert len(MODULES[module].splitlines()) <= 350
+
+
+def test_each_line_of_the_readme_s_table_of_faults_names_a_test():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("## What happens when something goes wrong")[2].partition("\n## ")[0]
+    lines = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    named = [re.fullmatch(r"`(test_\w+)` \|", line[2])[1] for line in lines]
+    assert len(named) == len(set(named)) > 15 and [name for name in named if f"def {name}(" not in tests] == []
