@@ -142,6 +142,9 @@ NO_RESULTS = {
         r"in steps of 0\.1": A_SETTING,
     },
     "06_regularization_lab": {
+        r"weight decay stays 1e-4": A_SETTING,
+        r"but for 0\.91, and for 0\.01": "by the definition of label smoothing",
+        r"asks for 0\.91": "by the definition of label smoothing",
         r"dropout (rates from 0 to )?0\.[257]": A_SETTING,
         r"weight decays? (from 0 to 0\.001|0\.001|1e-4)": A_SETTING,
         r"Weight decay is 1e-4": A_SETTING,

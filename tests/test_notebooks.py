@@ -431,6 +431,56 @@ def test_lesson_6_says_what_width_does(runs, best):
     assert [step(best, column, "wide") for column in ("valid_loss", "valid_accuracy")] == [0, 0]
 
 
+def test_lesson_6_says_what_else_regularizes(runs, best):
+    plain, smoothed, shifted = {"dropout": 0.0}, {"label_smoothing": 0.1}, {"network": "shifted"}
+    methods = {
+        "dropout": {},
+        "smooth": plain | smoothed,
+        "norm": plain | {"network": "batch_norm"},
+        "shift": plain | shifted,
+    }
+    gains = {
+        (size, moment, name): pairs_of(table, "valid_accuracy", size, method, plain)
+        for size in (2_000, 48_000)
+        for moment, table in (("last", runs), ("best", best))
+        for name, method in methods.items()
+    }
+    assert {len(pairs) for pairs in gains.values()} == {10}
+    p_values = holm(pd.Series({question: p_value(pairs, overlap=OVERLAP) for question, pairs in gains.items()}))
+    standing = {question for question in gains if p_values[question] < 0.05}
+    assert standing == {(2_000, *rest) for rest in LEFT_OF_OTHERS}
+    for moment in ("last", "best"):
+        means = {name: gains[2_000, moment, name].mean() for name in methods}
+        assert sorted(means, key=means.get)[-1] == "shift" and (
+            moment == "best" or sorted(means, key=means.get)[-2] == "smooth"
+        )
+        assert (
+            sign(gains[48_000, moment, "dropout"], overlap=OVERLAP)
+            == 0
+            == sign(gains[48_000, moment, "shift"], overlap=OVERLAP)
+        )
+        assert (
+            sign(gains[48_000, moment, "smooth"], overlap=OVERLAP)
+            == 1
+            == sign(gains[48_000, moment, "norm"], overlap=OVERLAP)
+        )
+    for size in (2_000, 48_000):
+        errors = {
+            name: pairs_of(runs, "test_calibration_error", size, method, plain) for name, method in methods.items()
+        }
+        assert {name: sign(pairs) for name, pairs in errors.items()} == {
+            "dropout": -1,
+            "smooth": 1,
+            "norm": -1,
+            "shift": -1,
+        }
+        assert min(errors, key=lambda name: errors[name].mean()) == "shift"
+    assert sign(pairs_of(runs, "valid_loss", 48_000, methods["smooth"], plain)) == 1
+
+
+LEFT_OF_OTHERS = [("last", "shift"), ("last", "smooth"), ("best", "shift"), ("best", "smooth"), ("best", "norm")]
+
+
 def rows_of_lesson_7(pattern):
     """{first group: the other groups as numbers} of all matches in the stored outputs."""
     text = text_outputs(next(read(path) for path in PATHS if path.stem == "07_your_own_digits"))
