@@ -89,7 +89,7 @@ def test_values_that_no_run_has_together_select_nothing(runs):
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"seed": 0}, "no setting 'seed' to select by, only dropout, weight_decay, train_size"),
+        ({"seed": 0}, "no setting 'seed' to select by, only dropout, weight_decay, label_smoothing, train_size"),
         ({"dropout": 0.4}, r"no run has dropout 0.4, there are \[0.0, 0.2\]"),
     ],
 )
