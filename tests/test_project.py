@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "live": {"data", "model", "quick", "training"},
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
+    "labs.kept_drawings": {"checks", "files", "labs.own_digits", "runs"},
     "labs.clinic": {"data", "files", "runs", "training"},
     "labs.confidence": {"predictions"},
     "labs.networks": {"model"},
