@@ -42,6 +42,8 @@ MAY_IMPORT = {
     "plots": {"checks", "predictions", "training"},
     "diagrams": {"plots"},
     "live": {"data", "model", "quick", "training"},
+    "exercises.progress": {"exercises.checking", "files", "runs"},
+    "exercises.checking": {"exercises.progress"},
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
     "labs.kept_drawings": {"checks", "files", "labs.own_digits", "runs"},
