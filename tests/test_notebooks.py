@@ -11,7 +11,17 @@ import torch
 
 import lesson_seconds
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
-from lessons import PATHS, code_cells, exercise_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
+from lessons import (
+    PATHS,
+    code_cells,
+    exercise_cells,
+    markdown_cells,
+    mirrors,
+    read,
+    solutions,
+    stored_numbers,
+    text_outputs,
+)
 from mnist_helpers.labs.ledger import (
     best_epochs,
     holm,

@@ -84,6 +84,7 @@ MAY_IMPORT = {
     "widgets.scaling": {"labs.scaling", "widgets.panel"},
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
+MAY_IMPORT |= {name: {"exercises.checking"} for name in MODULES if name.startswith("exercises.lesson_")}
 LESSONS_1_TO_5 = ("data", "model", "training", "runs", "predictions", "plots")
 NOT_FOR_LESSONS = {"benchmarks", "dev"}
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}

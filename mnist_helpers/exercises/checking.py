@@ -17,7 +17,7 @@ import torch
 from mnist_helpers.exercises.progress import note_try
 
 
-class Mistake(Exception):
+class MistakeError(Exception):
     """Something is wrong with an answer; the message says what, and for which case."""
 
 
@@ -25,7 +25,7 @@ class Mistake(Exception):
 class Exercise:
     """One exercise.
 
-    `cases(answer)` yields a line for each case that is right and raises Mistake at the first that is not; `hints`
+    `cases(answer)` yields a line for each case that is right and raises MistakeError at the first that is not; `hints`
     lead on, each stronger than the one before.
     """
 
@@ -43,6 +43,7 @@ class Report:
 
     @property
     def solved(self) -> bool:
+        """Whether there is an answer with nothing wrong."""
         return self.written and not self.wrong
 
 
@@ -89,7 +90,7 @@ def unwritten(answer: Any) -> bool:
 def examine(name: str, answer: Any) -> Report:
     """Run the cases of the exercise `name` on `answer`, a function, a class or a value; nothing is kept or printed.
 
-    PyTorch's random numbers go on afterwards as if nothing had been run. Raises ValueError for a name that there is not.
+    PyTorch's random numbers go on afterwards as if nothing had been run. Raises ValueError for an unknown name.
     """
     exercise, right = exercise_named(name), []
     if unwritten(answer):
@@ -99,7 +100,7 @@ def examine(name: str, answer: Any) -> Report:
         try:
             for line in exercise.cases(answer):
                 right.append(line)
-        except Mistake as mistake:
+        except MistakeError as mistake:
             return Report(tuple(right), str(mistake))
         except Exception as error:
             return Report(tuple(right), f"your code raised {type(error).__name__}: {error}{where(error)}")
@@ -138,22 +139,22 @@ def check(name: str, answer: Any) -> None:
 
 
 def number(value: Any, case: str) -> float:
-    """An answer's single number, whatever type it has; raises Mistake for anything else. `case` names the call."""
+    """An answer's single number, whatever type it has; raises MistakeError for anything else. `case` names the call."""
     if isinstance(value, (torch.Tensor, np.ndarray)) and math.prod(value.shape) == 1:
         value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.number)):
-        raise Mistake(f"{case} should be one number, got {brief(value)}")
+        raise MistakeError(f"{case} should be one number, got {brief(value)}")
     return float(value)
 
 
 def values(value: Any, shape: tuple[int, ...], case: str) -> torch.Tensor:
-    """An answer's numbers as float64 of this shape, from a tensor, an array or lists; raises Mistake otherwise."""
+    """An answer's numbers as float64 of this shape, from a tensor, an array or lists; raises MistakeError otherwise."""
     try:
         found = torch.as_tensor(value).detach().to("cpu", torch.float64)
     except (TypeError, ValueError, RuntimeError):
-        raise Mistake(f"{case} should be numbers of shape {shape}, got {brief(value)}") from None
+        raise MistakeError(f"{case} should be numbers of shape {shape}, got {brief(value)}") from None
     if tuple(found.shape) != shape:
-        raise Mistake(f"{case} should have the shape {shape}, got {tuple(found.shape)}")
+        raise MistakeError(f"{case} should have the shape {shape}, got {tuple(found.shape)}")
     return found
 
 

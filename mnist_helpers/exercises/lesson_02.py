@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from mnist_helpers.exercises.checking import Exercise, Mistake, number
+from mnist_helpers.exercises.checking import Exercise, MistakeError, number
 
 
 def parameters(answer: Callable) -> Iterator[str]:
@@ -20,7 +20,9 @@ def parameters(answer: Callable) -> Iterator[str]:
         }
         right = weights + sum(sizes[1:])
         if got != right:
-            raise Mistake(f"{case} gives {got:,.0f}: {wrong.get(int(got), 'that is not the number of parameters')}")
+            raise MistakeError(
+                f"{case} gives {got:,.0f}: {wrong.get(int(got), 'that is not the number of parameters')}"
+            )
         yield f"{sizes}: {right:,}"
 
 
@@ -29,8 +31,8 @@ EXERCISES = {
         parameters,
         (
             "take one layer alone: how many weights has one of its units, and what else has it?",
-            "a layer from `before` to `after` values has before · after weights and one bias for each unit, `after` in all",
+            "a layer from `before` to `after` values has before · after weights, and `after` biases, one for each unit",
             "go through the pairs of neighbours, zip(sizes, sizes[1:]), and add (before + 1) · after",
         ),
-    ),
+    )
 }
