@@ -1,5 +1,6 @@
 """The exercises with a check: right answers are accepted however they are written, wrong ones are named."""
 
+import ast
 import importlib
 import json
 
@@ -47,7 +48,8 @@ def test_a_lesson_s_exercises_are_unanswered_and_their_solutions_right(path):
     names = list(exercises_of(lesson))
     cells = exercise_cells(notebook)
     assert len(names) >= 3 and len(names) == len(cells)
-    imports = "\n".join(cell.source for cell in code_cells(notebook) if "import " in cell.source)
+    trees = [node for cell in code_cells(notebook) if "import " in cell.source for node in ast.parse(cell.source).body]
+    imports = "\n".join(ast.unparse(node) for node in trees if isinstance(node, (ast.Import, ast.ImportFrom)))
     for name, cell, solution in zip(names, cells, solutions_of_exercises(notebook), strict=True):
         assert cell.outputs[0].text.startswith(f"Exercise {name}: no answer yet.")
         answered = cell.source.splitlines()[-1].partition(", ")[2].removesuffix(")")
