@@ -1,0 +1,66 @@
+"""The site for reading: Sphinx makes it from the stored lessons, with MyST-NB and the Sphinx Book Theme.
+
+GITHUB_REPOSITORY, which GitHub sets in its workflows, names the repository that Binder and Colab open.
+"""
+
+import json
+import os
+
+REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "YOU/mnist-digit-classification")
+
+project = html_title = "MNIST, step by step"
+extensions = ["myst_nb"]
+include_patterns = ["index.md", "[0-9]*.ipynb"]
+nb_execution_mode = "off"
+nb_code_prompt_show = nb_code_prompt_hide = "Solution"
+html_theme = "sphinx_book_theme"
+html_theme_options = {
+    "repository_url": f"https://github.com/{REPOSITORY}",
+    "repository_branch": "HEAD",
+    "path_to_docs": "notebooks",
+    "launch_buttons": {
+        "binderhub_url": "https://mybinder.org",
+        "colab_url": "https://colab.research.google.com",
+        "notebook_interface": "jupyterlab",
+    },
+    "use_repository_button": True,
+    "use_download_button": False,
+    "navbar_persistent": [],
+    "footer_content_items": [],
+}
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_use_index = False
+
+
+def for_readers(cell):
+    """The cell as the site shows it: a solution is folded, a picture has its description and can be enlarged."""
+    if "solution" in cell["metadata"].get("tags", []):
+        cell["metadata"]["tags"].append("hide-cell")
+    for output in cell.get("outputs", []):
+        if "image/png" in output.get("data", {}):
+            words = "".join(output["data"].get("text/plain", ""))
+            alt = "Figure" if words.startswith("<") else words
+            # A size makes Sphinx put a link around the figure: on a phone a tap enlarges it.
+            cell["metadata"]["mystnb"] = {"image": {"alt": alt, "scale": "100"}}
+    return cell
+
+
+def read_lesson(app, docname, source):
+    """Take a lesson without its teaching notes."""
+    if str(app.env.doc2path(docname)).endswith(".ipynb"):
+        lesson = json.loads(source[0])
+        cells = [cell for cell in lesson["cells"] if "<summary>Teaching note<" not in "".join(cell["source"])]
+        source[0] = json.dumps(lesson | {"cells": [for_readers(cell) for cell in cells]})
+
+
+def name_the_repository(app, path, docname, content):
+    """Put the repository's name into the addresses that are taken over from the README."""
+    content[0] = content[0].replace("YOU/mnist-digit-classification", REPOSITORY)
+
+
+def setup(app):
+    """Let Sphinx call these functions when it reads a lesson and the README."""
+    app.connect("source-read", read_lesson)
+    app.connect("include-read", name_the_repository)
