@@ -5,13 +5,18 @@ GITHUB_REPOSITORY, which GitHub sets in its workflows, names the repository that
 
 import json
 import os
+import re
+from operator import methodcaller
 
 REPOSITORY = os.environ.get("GITHUB_REPOSITORY", "YOU/mnist-digit-classification")
+FILES = f"https://github.com/{REPOSITORY}/blob/HEAD/"
 
 project = html_title = "MNIST, step by step"
 extensions = ["myst_nb"]
 include_patterns = ["index.md", "[0-9]*.ipynb"]
 nb_execution_mode = "off"
+myst_heading_anchors = 3
+myst_heading_slug_func = methodcaller("replace", " ", "-")  # as in Jupyter, so that links to headings work in both
 nb_code_prompt_show = nb_code_prompt_hide = "Solution"
 html_theme = "sphinx_book_theme"
 html_theme_options = {
@@ -48,19 +53,20 @@ def for_readers(cell):
 
 
 def read_lesson(app, docname, source):
-    """Take a lesson without its teaching notes."""
+    """Take a lesson without its teaching notes; what lies outside the folder is shown by GitHub."""
     if str(app.env.doc2path(docname)).endswith(".ipynb"):
-        lesson = json.loads(source[0])
+        lesson = json.loads(source[0].replace("](../", f"]({FILES}"))
         cells = [cell for cell in lesson["cells"] if "<summary>Teaching note<" not in "".join(cell["source"])]
         source[0] = json.dumps(lesson | {"cells": [for_readers(cell) for cell in cells]})
 
 
-def name_the_repository(app, path, docname, content):
-    """Put the repository's name into the addresses that are taken over from the README."""
-    content[0] = content[0].replace("YOU/mnist-digit-classification", REPOSITORY)
+def read_readme(app, path, docname, content):
+    """Take a part of the README: its addresses name the repository, and GitHub shows what is not part of the site."""
+    text = content[0].replace("YOU/mnist-digit-classification", REPOSITORY).replace("](#", "](README.md#")
+    content[0] = re.sub(r"\]\((?!https?:|notebooks/)", f"]({FILES}", text)
 
 
 def setup(app):
     """Let Sphinx call these functions when it reads a lesson and the README."""
     app.connect("source-read", read_lesson)
-    app.connect("include-read", name_the_repository)
+    app.connect("include-read", read_readme)
