@@ -33,6 +33,7 @@ html_theme_options = {
     "navbar_persistent": [],
     "footer_content_items": [],
 }
+html_context = {"default_mode": "auto"}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
@@ -45,8 +46,8 @@ def for_readers(cell):
         cell["metadata"]["tags"].append("hide-cell")
     for output in cell.get("outputs", []):
         if "image/png" in output.get("data", {}):
-            words = "".join(output["data"].get("text/plain", ""))
-            alt = "Figure" if words.startswith("<") else words
+            words = "".join(output["data"].get("text/plain", ""))  # a panel's own, or <Figure size ...>
+            alt = output["metadata"].get("image/png", {}).get("alt") or re.sub("^(<.*)?$", "Figure", words)
             # A size makes Sphinx put a link around the figure: on a phone a tap enlarges it.
             cell["metadata"]["mystnb"] = {"image": {"alt": alt, "scale": "100"}}
     return cell

@@ -23,7 +23,8 @@ def console():
 
 @SIZES
 def test_no_page_scrolls_sideways_and_each_figure_has_its_width_or_that_of_the_column(site, new_page, width, height):
-    page, figures = new_page(), 0
+    page, figures, errors = new_page(), 0, []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.set_viewport_size({"width": width, "height": height})
     for file in sorted(site.glob("*.html")):
         page.goto(file.as_uri())
@@ -31,7 +32,7 @@ def test_no_page_scrolls_sideways_and_each_figure_has_its_width_or_that_of_the_c
         assert needed <= width, file.name
         assert [widths for widths in images if abs(widths[0] - widths[1]) > 1] == [], file.name
         figures += len(images)
-    assert figures > 50
+    assert figures > 50 and errors == []
 
 
 @SIZES
