@@ -137,7 +137,7 @@ def trouble_with(calls: list[str]) -> str:
         return "no gradient was computed for the model: `loss.backward()` is missing"
     before = calls[: calls.index("backward")]
     if "step" not in calls:
-        return "this optimizer did not move the weights: `optimizer.step()` is missing"
+        return "the optimizer that you were given did not move the weights: `optimizer.step()` is missing"
     if "step" in before:
         return "`optimizer.step()` comes before `loss.backward()`, so it does not use the gradients of this batch"
     if calls.count("step") > 1:
@@ -271,7 +271,7 @@ def watched_measurement(answer: Callable, model: nn.Module, loader: DataLoader, 
     compare("accuracy", accuracy, right.accuracy, wrong_accuracies(twin, loader), case)
     if any(grad for _, grad in seen):
         raise MistakeError(
-            f"{case}: both numbers are right, but they keep all that gradients need, and nobody wants them"
+            f"{case}: both numbers are right, but PyTorch kept what backward() needs: use torch.no_grad()"
         )
     if any(not torch.equal(weights, model.state_dict()[name]) for name, weights in twin.state_dict().items()):
         raise MistakeError(f"{case}: the weights are others than before; measuring must not change them")
@@ -279,11 +279,13 @@ def watched_measurement(answer: Callable, model: nn.Module, loader: DataLoader, 
 
 def measurement(answer: Callable) -> Iterator[str]:
     """Loss and accuracy over all batches of a loader, each image counting the same, with dropout off."""
-    for images, batch_size in ((8, 4), (10, 4), (5, 4), (1, 4)):
-        case, model = f"{images} images in batches of {batch_size}", tiny_classifier(dropout=0.5)
-        loader = DataLoader(TensorDataset(torch.randn(images, 6), torch.randint(4, (images,))), batch_size)
-        watched_measurement(answer, model, loader, case)
-        yield f"{case}{'' if model.training else ' (the model stays in eval mode: train() before the next step)'}"
+    for sizes in ((4, 4), (4, 4, 2), (4, 1), (1,)):
+        case, model = f"batches of {' + '.join(map(str, sizes))} images", tiny_classifier(dropout=0.5)
+        images, labels = torch.randn(sum(sizes), 6), torch.randint(4, (sum(sizes),))
+        watched_measurement(answer, model, DataLoader(TensorDataset(images, labels), batch_size=4), case)
+        yield case
+    if not model.training:
+        yield "and now the model is in eval mode: model.train() before the next step"
 
 
 EXERCISES = {

@@ -78,11 +78,11 @@ def interval_mistakes(sample: np.ndarray) -> dict[str, float]:
     root, half = len(sample) ** 0.5, half_of_interval(sample)
     deviation = float(sample.std(ddof=1))
     return {
-        "the standard deviation is taken with n below it; with n − 1 it is std(ddof=1)": half_of_interval(
+        "the standard deviation divides by n, as NumPy does; std(ddof=1) divides by n − 1": half_of_interval(
             sample, ddof=0
         ),
         "1.96 is right for very many runs; for few take Student's t": 1.96 * deviation / root,
-        "1.96 in place of Student's t, and a standard deviation with n below": 1.96 * sample.std() / root,
+        "1.96 in place of Student's t, and a standard deviation that divides by n": 1.96 * sample.std() / root,
         "the standard deviation is not divided by √n: this says where single runs lie, not the mean": half * root,
         "that is mean ± 1.96 standard deviations: where single runs lie, not the mean": 1.96 * deviation,
         "that is mean ± one standard deviation": deviation,

@@ -15,6 +15,26 @@ LOSSES = {
     "one epoch": [0.9],
 }
 
+GAPS = {
+    "validation is better at first": (
+        [0.70, 0.80, 0.88, 0.93, 0.95, 0.97, 0.98, 0.985],
+        [0.76, 0.79, 0.87, 0.925, 0.93, 0.93, 0.93, 0.955],
+        2.5,
+    ),
+    "the gap opens slowly": ([0.80, 0.90, 0.95, 0.98, 0.99], [0.795, 0.885, 0.92, 0.925, 0.92], 2.0),
+    "wide from the first epoch on": ([0.95, 0.99], [0.90, 0.91], 1.0),
+    "it closes again": ([0.80, 0.91, 0.92, 0.95], [0.79, 0.86, 0.90, 0.93], 4.0),
+    "never as wide": ([0.80, 0.90, 0.91], [0.80, 0.895, 0.90], 1.5),
+}
+RUNS = {
+    "jumps after its minimum": ([1.0, 0.8, 0.6, 0.5, 0.55, 0.52, 0.58, 0.6, 0.62, 0.4, 0.41], 3),
+    "jumps on its way down": ([1.0, 1.1, 0.9, 0.95, 0.85, 0.9, 0.8, 0.9, 0.9, 0.9], 2),
+    "the patience is not used up": ([0.9, 0.7, 0.6, 0.65], 2),
+    "equal losses": ([0.9, 0.5, 0.5, 0.5, 0.5, 0.6, 0.7, 0.4], 2),
+    "a patience of one": ([0.5, 0.6, 0.4], 1),
+    "one epoch": ([0.7], 5),
+}
+
 
 def best_so_far(losses: list[float]) -> int:
     """The package's answer."""
@@ -57,7 +77,7 @@ def gap_mistakes(gaps: list[float], points: float) -> dict[str, int | None]:
         "the accuracies are shares, but `points` are percentage points, each one hundredth": first_wide(
             [gap / 100 for gap in gaps], points
         ),
-        "`points` is divided by 100 twice, or the accuracies are multiplied twice": first_wide(gaps, points / 100),
+        "take the accuracies times 100, or `points` divided by 100, but not both": first_wide(gaps, points / 100),
         "that is the last epoch with such a gap; the first is asked for": wide[-1],
         "that is the epoch with the largest gap": gaps.index(max(gaps)) + 1,
         "that is the number of epochs with such a gap": len(wide),
@@ -66,28 +86,16 @@ def gap_mistakes(gaps: list[float], points: float) -> dict[str, int | None]:
 
 def gap_opens(answer: Callable) -> Iterator[str]:
     """The first epoch with a gap of more than so many points; None where there is none."""
-    cases = {
-        "validation is better at first": (
-            [0.70, 0.80, 0.88, 0.93, 0.95, 0.97, 0.98, 0.985],
-            [0.76, 0.79, 0.87, 0.925, 0.93, 0.93, 0.93, 0.955],
-            2.5,
-        ),
-        "the gap opens slowly": ([0.80, 0.90, 0.95, 0.98, 0.99], [0.795, 0.885, 0.92, 0.925, 0.92], 2.0),
-        "wide from the first epoch on": ([0.95, 0.99], [0.90, 0.91], 1.0),
-        "it closes again": ([0.80, 0.91, 0.92, 0.95], [0.79, 0.86, 0.90, 0.93], 4.0),
-        "never as wide": ([0.80, 0.90, 0.91], [0.80, 0.895, 0.90], 1.5),
-    }
-    for case, (train, valid, points) in cases.items():
+    for case, (train, valid, points) in GAPS.items():
         gaps = [100 * (one - two) for one, two in zip(train, valid)]
-        told, right = f"{case}, training {train}, validation {valid}, {points} points", first_wide(gaps, points)
-        value = answer(list(train), list(valid), points)
-        got = None if value is None else number(value, told)
+        value, right = answer(list(train), list(valid), points), first_wide(gaps, points)
+        got = None if value is None else number(value, case)
         if got != right:
             known = gap_mistakes(gaps, points) if right else {}
-            why = [words for words, wrong in known.items() if wrong == got] or [
-                f"the gaps are {', '.join(f'{gap:.1f}' for gap in gaps)} points"
-            ]
-            raise MistakeError(f"{told}: your answer is {value}, not {right}: {why[0]}")
+            shown = f"the gaps are {', '.join(f'{gap:.1f}' for gap in gaps)} percentage points"
+            why = next((words for words, wrong in known.items() if wrong == got), shown)
+            given = f"training {train}\n    validation {valid}\n    points {points}"
+            raise MistakeError(f"{case}: your answer is {value}, not {right}: {why}\n    {given}")
         yield f"{case}: {right and f'epoch {right}'}"
 
 
@@ -140,27 +148,19 @@ def keep_mistakes(losses: list[float], patience: int) -> dict[str, int]:
 
 def early_stopping(answer: Callable) -> Iterator[str]:
     """After which epoch training stops, and which epoch's weights are kept."""
-    cases = {
-        "jumps after its minimum": ([1.0, 0.8, 0.6, 0.5, 0.55, 0.52, 0.58, 0.6, 0.62, 0.4, 0.41], 3),
-        "jumps on its way down": ([1.0, 1.1, 0.9, 0.95, 0.85, 0.9, 0.8, 0.9, 0.9, 0.9], 2),
-        "the patience is not used up": ([0.9, 0.7, 0.6, 0.65], 2),
-        "equal losses": ([0.9, 0.5, 0.5, 0.5, 0.5, 0.6, 0.7, 0.4], 2),
-        "a patience of one": ([0.5, 0.6, 0.4], 1),
-        "one epoch": ([0.7], 5),
-    }
-    for case, (losses, patience) in cases.items():
-        told, right = f"{case}, {losses}, patience {patience}", stopping(losses, patience)
-        found = values(answer(list(losses), patience), (2,), f"{told}: (stop, keep)").tolist()
+    for case, (losses, patience) in RUNS.items():
+        right, given = stopping(losses, patience), f"\n    losses {losses}\n    patience {patience}"
+        found = values(answer(list(losses), patience), (2,), f"{case}: (stop, keep)").tolist()
         if found == [each - 1 for each in right]:
-            raise MistakeError(f"{told}: both epochs are one too low: they are counted from 1, not from 0")
+            raise MistakeError(f"{case}: both epochs are one too low: they are counted from 1, not from 0{given}")
         if found != list(right) and found[::-1] == list(right):
-            raise MistakeError(f"{told}: both epochs are right, but the one after which training stops comes first")
+            raise MistakeError(f"{case}: both are right, but the epoch after which training stops comes first{given}")
         words = "training stops after epoch", "the weights are those of epoch"
         known = stop_mistakes(losses, patience), keep_mistakes(losses, patience)
         for part, got, wanted, wrong in zip(words, found, right, known):
             if got != wanted:
                 why = next((name for name, value in wrong.items() if value == got), "the losses do not say so")
-                raise MistakeError(f"{told}: {part} {got:g} in your answer, not {wanted}: {why}")
+                raise MistakeError(f"{case}: {part} {got:g} in your answer, not {wanted}: {why}{given}")
         yield f"{case}: stops after epoch {right[0]}, keeps epoch {right[1]}"
 
 

@@ -94,7 +94,7 @@ WRONG = {
         lambda first, second: {seed: 100 * abs(first[seed] - second[seed]) for seed in first}: "abs()",
     },
     "03c.2": {
-        around(lambda each: t.ppf(0.975, len(each) - 1) * each.std() / len(each) ** 0.5): "with n − 1",
+        around(lambda each: t.ppf(0.975, len(each) - 1) * each.std() / len(each) ** 0.5): "as NumPy does",
         around(lambda each: 1.96 * error(each)): "Student's t",
         around(lambda each: 1.96 * each.std() / len(each) ** 0.5): "1.96 in place of",
         around(lambda each: t.ppf(0.975, len(each) - 1) * each.std(ddof=1)): "not divided by √n",
