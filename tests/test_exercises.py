@@ -1,8 +1,8 @@
 """The exercises with a check: right answers are accepted however they are written, wrong ones are named."""
 
-import ast
 import importlib
 import json
+import re
 
 import pytest
 
@@ -48,8 +48,8 @@ def test_a_lesson_s_exercises_are_unanswered_and_their_solutions_right(path):
     names = list(exercises_of(lesson))
     cells = exercise_cells(notebook)
     assert len(names) >= 3 and len(names) == len(cells)
-    trees = [node for cell in code_cells(notebook) if "import " in cell.source for node in ast.parse(cell.source).body]
-    imports = "\n".join(ast.unparse(node) for node in trees if isinstance(node, (ast.Import, ast.ImportFrom)))
+    sources = "\n".join(cell.source for cell in code_cells(notebook))
+    imports = "\n".join(re.findall(r"(?m)^(?:import|from) .*", sources))
     for name, cell, solution in zip(names, cells, solutions_of_exercises(notebook), strict=True):
         assert cell.outputs[0].text.startswith(f"Exercise {name}: no answer yet.")
         answered = cell.source.splitlines()[-1].partition(", ")[2].removesuffix(")")
