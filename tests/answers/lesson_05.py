@@ -163,7 +163,7 @@ WRONG = {
         from_the_top: "stop at the first",
         strictly_above: "too many answers are wrong",
         position: "a place in the list",
-        lambda confidence, correct, share: max(listed(confidence, correct, share), 0.9): "highest threshold",
+        lambda confidence, correct, share: max(listed(confidence, correct, share), 0.9): "highest confidence",
         lambda confidence, correct, share: confidence[correct].min(): "lowest confidence of a right answer",
         lambda confidence, correct, share: from_below(confidence, correct, share) if len(correct) > 2 else 0: "inf",
     },
