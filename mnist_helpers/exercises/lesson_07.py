@@ -12,6 +12,21 @@ from mnist_helpers.exercises.comparing import pair, require
 from mnist_helpers.labs.clinic import adversarial_steps, input_gradient
 
 
+def not_inverted(photo: np.ndarray) -> dict[str, np.ndarray]:
+    """What mistakes give for a photo of uint8."""
+    pixels, wrapped = photo / 255, (1 - photo).astype(np.uint8)
+    stretched = (pixels.max() - pixels) / (pixels.max() - pixels.min())
+    return {
+        "the pixels are scaled but not inverted: ink is still dark": pixels,
+        "the pixels are inverted but not scaled to [0, 1]": 255 - photo,
+        "255 − x inverts pixels from 0 to 255; these are divided already": 255 - pixels,
+        "uint8 cannot hold negative numbers, 1 − 200 becomes 57. Divide first": wrapped,
+        "uint8 cannot hold negative numbers, 1 − 200 becomes 57. Divide first, then invert": wrapped / 255,
+        "only whole numbers are left": np.floor(1 - pixels),
+        "the contrast is stretched, but not every photo has black and white": stretched,
+    }
+
+
 def inverted(answer: Callable) -> Iterator[str]:
     """Pixels from 0 to 255, dark on light, become numbers from 0 to 1, light on dark."""
     photos = {
@@ -24,23 +39,7 @@ def inverted(answer: Callable) -> Iterator[str]:
         got = values(answer(given), photo.shape, case).numpy()
         if not np.array_equal(given, photo):
             raise MistakeError(f"{case}: the photo itself is changed; make a new array")
-        pixels = photo / 255
-        low, high = pixels.min(), pixels.max()
-        mistakes = {
-            "the pixels are scaled but not inverted: ink is still dark": pixels,
-            "the pixels are inverted but not scaled to [0, 1]": 255 - photo,
-            "255 − x inverts pixels from 0 to 255; these are divided already": 255 - pixels,
-            "uint8 cannot hold negative numbers: 1 − 200 becomes 57. Divide first": (1 - photo).astype(np.uint8),
-            "uint8 cannot hold negative numbers, 1 − 200 becomes 57. Divide first, then invert": (
-                (1 - photo).astype(np.uint8) / 255
-            ),
-            "only whole numbers are left": np.floor(1 - pixels),
-            "the contrast is stretched: darkest to 1, lightest to 0. Not every photo has black and white": (
-                high - pixels
-            )
-            / (high - low),
-        }
-        require(got, 1 - pixels, case, mistakes)
+        require(got, 1 - photo / 255, case, not_inverted(photo))
         yield name
 
 
@@ -122,6 +121,20 @@ def small_net() -> nn.Module:
     return net.eval()
 
 
+def not_a_step(images: torch.Tensor, gradient: torch.Tensor, size: float) -> dict[str, torch.Tensor]:
+    """What mistakes give for one step on these images."""
+    change, mean = size * gradient.sign(), gradient / len(images)
+    against = "the loss gets smaller: the step goes against the gradient, as in training"
+    return {
+        against: (images - change).clamp(0, 1),
+        "pixels leave [0, 1]: clamp them": images + change,
+        "the gradient itself is taken, not its sign": (images + size * gradient).clamp(0, 1),
+        "the mean gradient is taken, not its sign": (images + size * mean).clamp(0, 1),
+        "that is the change alone; add it to the images": change,
+        "nothing has changed": images,
+    }
+
+
 SPOILT = "the gradients that the model's parameters hold are changed: the next optimizer step would use them"
 
 
@@ -134,16 +147,7 @@ def fast_gradient_sign(answer: Callable) -> Iterator[str]:
         case, given = f"the call with {count} image{'s' * (count > 1)}, size {size}", images.clone()
         got = values(answer(net, given, labels.clone(), size), tuple(images.shape), case)
         gradient = input_gradient(net, images, labels)
-        mistakes = {
-            "the loss gets smaller: the step goes against the gradient, as in training": (
-                images - size * gradient.sign()
-            ).clamp(0, 1),
-            "pixels leave [0, 1]: clamp them": images + size * gradient.sign(),
-            "the gradient itself is taken, not its sign": (images + size * gradient).clamp(0, 1),
-            "the mean gradient is taken, not its sign": (images + size * gradient / count).clamp(0, 1),
-            "that is the change alone; add it to the images": size * gradient.sign(),
-            "nothing has changed": images,
-        }
+        mistakes = not_a_step(images, gradient, size)
         require(got, adversarial_steps(net, images, labels, steps=1, size=size)[1], case, mistakes)
         if not near(given.detach(), images):
             raise MistakeError(f"{case}: the images given to your function are changed; make new ones")
