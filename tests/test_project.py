@@ -85,6 +85,11 @@ MAY_IMPORT = {
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
 MAY_IMPORT |= {name: {"exercises.checking"} for name in MODULES if name.startswith("exercises.lesson_")}
+MAY_IMPORT["exercises.comparing"] = {"exercises.checking"}
+for LESSON in ("05", "06", "07", "09"):
+    MAY_IMPORT[f"exercises.lesson_{LESSON}"] = {"exercises.checking", "exercises.comparing"}
+MAY_IMPORT["exercises.lesson_06"] |= {"labs.ledger"}
+MAY_IMPORT["exercises.lesson_07"] |= {"labs.clinic"}
 LESSONS_1_TO_5 = ("data", "model", "training", "runs", "predictions", "plots")
 NOT_FOR_LESSONS = {"benchmarks", "dev"}
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}
