@@ -40,6 +40,9 @@ def loss_mistakes(logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         "the mean comes before the logarithm; take −ln for each image first": -logs.exp()[rows, labels].mean().log(),
         "the softmax is missing: this is minus the true class's logit": -of_true_class.mean(),
         "this is ln(Σ eᶻ) alone; the logit of the true class is not taken off": logits.logsumexp(dim=1).mean(),
+        "`[:, labels]` takes all these classes of each image; [range(len(labels)), labels] takes one": -logs[
+            :, labels
+        ].mean(),
         "the labels are not used: this is −ln of the largest probability": -logs.max(dim=1).values.mean(),
     }
 
@@ -235,6 +238,9 @@ def wrong_accuracies(model: nn.Module, loader: DataLoader) -> dict[str, float]:
         "that is a percentage; a share from 0 to 1 is asked for": 100 * right,
         "that is the number of right answers; divide by the number of images": right * images,
         "argmax goes down the images (dim=0); the classes of one image are dim=1": hits / images,
+        "argmax goes down the images (dim=0) in place of dim=1, and it is a percentage, not a share": 100
+        * hits
+        / images,
         "the batches' shares are averaged, but a smaller last batch must count less": sum(shares) / len(shares),
         "the batches' shares are added up and not divided": sum(shares),
         "the batches' shares are divided by the number of images; multiply each by its size": sum(shares) / images,
@@ -249,6 +255,8 @@ def loss_and_accuracy(value: Any, case: str) -> list[float]:
     """The two numbers that the answer returns, as a pair or as Metrics."""
     if hasattr(value, "loss") and hasattr(value, "accuracy"):
         value = value.loss, value.accuracy
+    if isinstance(value, (tuple, list)):
+        value = [each.detach() if isinstance(each, Tensor) else each for each in value]
     return values(value, (2,), f"{case}: (loss, accuracy)").tolist()
 
 

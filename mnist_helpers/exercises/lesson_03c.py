@@ -68,28 +68,32 @@ def student(freedom: int, level: float = 0.975) -> float:
     return float(t.ppf(level, freedom))
 
 
-def half_of_interval(sample: np.ndarray, level: float = 0.975, count: int | None = None, ddof: int = 1) -> float:
-    """Half of a Student interval, right by default."""
-    return student((count or len(sample)) - 1, level) * sample.std(ddof=ddof) / len(sample) ** 0.5
+def half_of_interval(sample: np.ndarray) -> float:
+    """The right half of a Student interval."""
+    return student(len(sample) - 1) * float(sample.std(ddof=1)) / len(sample) ** 0.5
 
 
 def interval_mistakes(sample: np.ndarray) -> dict[str, float]:
     """Half of the interval after typical mistakes."""
-    root, half = len(sample) ** 0.5, half_of_interval(sample)
-    deviation = float(sample.std(ddof=1))
+    n, root, factor = len(sample), len(sample) ** 0.5, student(len(sample) - 1)
+    many = "is right for very many runs; for few take Student's t"
+    factors = {
+        "": factor / root,
+        f"1.96 {many}": 1.96 / root,
+        f"2 {many}": 2 / root,
+        "the standard deviation is not divided by √n: this says where single runs lie, not their mean": factor,
+        "that is mean ± 1.96 standard deviations: where single runs lie, not their mean": 1.96,
+        "that is mean ± one standard deviation": 1.0,
+        "that is mean ± one standard error; the factor t is missing": 1 / root,
+        "it is divided by n, not by √n": factor / n,
+        "t.ppf(0.95) leaves 5 % on either side; 2.5 % is asked for": student(n - 1, 0.95) / root,
+        "the degrees of freedom are n − 1, not n": student(n) / root,
+    }
+    divided_by = {1: "", 0: "the standard deviation divides by n, as NumPy does; std(ddof=1) divides by n − 1"}
     return {
-        "the standard deviation divides by n, as NumPy does; std(ddof=1) divides by n − 1": half_of_interval(
-            sample, ddof=0
-        ),
-        "1.96 is right for very many runs; for few take Student's t": 1.96 * deviation / root,
-        "1.96 in place of Student's t, and a standard deviation that divides by n": 1.96 * sample.std() / root,
-        "the standard deviation is not divided by √n: this says where single runs lie, not the mean": half * root,
-        "that is mean ± 1.96 standard deviations: where single runs lie, not the mean": 1.96 * deviation,
-        "that is mean ± one standard deviation": deviation,
-        "that is mean ± one standard error; the factor t is missing": deviation / root,
-        "it is divided by n, not by √n": half / root,
-        "t.ppf(0.95) leaves 5 % on either side; 2.5 % is asked for": half_of_interval(sample, level=0.95),
-        "the degrees of freedom are n − 1, not n": half_of_interval(sample, count=len(sample) + 1),
+        "; and ".join(filter(None, (words, more))): times * float(sample.std(ddof=ddof))
+        for ddof, more in divided_by.items()
+        for words, times in factors.items()
     }
 
 

@@ -133,6 +133,10 @@ def stop_mistakes(losses: list[float], patience: int) -> dict[str, int]:
         "count anew after each improvement": waiting(losses, patience, lambda loss, low, last: loss < low, reset=False),
         "an equal loss is no improvement": waiting(losses, patience, lambda loss, lowest, last: loss <= lowest),
         "it never stops early": len(losses),
+        "this counts from the lowest loss of the whole list, but training does not know what comes later": best_so_far(
+            losses
+        )
+        + patience,
     }
 
 

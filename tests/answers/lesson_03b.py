@@ -45,6 +45,7 @@ WRONG_LOSSES = {
     lambda logits, labels: -logits.log_softmax(dim=0)[rows_of(labels), labels].mean(): "goes down the images",
     lambda logits, labels: -(F.one_hot(labels, logits.shape[1]) * logits.log_softmax(dim=1)).mean(): "over all classes",
     lambda logits, labels: -logits.softmax(dim=1)[rows_of(labels), labels].log10().mean(): "base 10",
+    lambda logits, labels: -logits.log_softmax(dim=1)[:, labels].mean(): "takes all these classes",
     lambda logits, labels: -logits[rows_of(labels), labels].mean(): "the softmax is missing",
     lambda logits, labels: -logits.softmax(dim=1)[rows_of(labels), labels].mean().log(): "before the logarithm",
     by_powers_of_e: "gives nan",

@@ -96,10 +96,14 @@ WRONG = {
     "03c.2": {
         around(lambda each: t.ppf(0.975, len(each) - 1) * each.std() / len(each) ** 0.5): "as NumPy does",
         around(lambda each: 1.96 * error(each)): "Student's t",
-        around(lambda each: 1.96 * each.std() / len(each) ** 0.5): "1.96 in place of",
+        around(
+            lambda each: 1.96 * each.std() / len(each) ** 0.5
+        ): "take Student's t; and the standard deviation divides by n",
         around(lambda each: t.ppf(0.975, len(each) - 1) * each.std(ddof=1)): "not divided by √n",
         around(lambda each: each.std(ddof=1)): "one standard deviation",
         around(error): "one standard error",
+        around(lambda each: 2 * error(each)): "2 is right for very many runs",
+        lambda values: t.interval(0.95, len(values) - 1, values.mean(), values.std()): "not divided by √n",
         around(lambda each: t.ppf(0.95, len(each) - 1) * error(each)): "5 % on either side",
         around(lambda each: t.ppf(0.975, len(each)) * error(each)): "degrees of freedom",
         lambda values: (values.mean(), t.ppf(0.975, len(values) - 1) * error(values)): "its two ends",

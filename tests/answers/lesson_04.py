@@ -128,6 +128,7 @@ WRONG = {
         counter(reset=False): "count anew",
         counter(better=lambda loss, lowest, last: loss <= lowest): "no improvement",
         lambda losses, patience: (len(losses), best_in_a_loop(losses)): "never stops early",
+        lambda losses, patience: (best_in_a_loop(losses) + patience, best_in_a_loop(losses)): "what comes later",
         lambda losses, patience: (as_in_the_lesson(losses, patience)[0],) * 2: "the weights at the stop",
         lambda losses, patience: (as_in_the_lesson(losses, patience)[0], best_in_a_loop(losses)): "after the stop",
         lambda losses, patience: [each - 1 for each in as_in_the_lesson(losses, patience)]: "counted from 1",
