@@ -20,7 +20,7 @@ def guesses(images: int, right: float, classes: int = 10) -> tuple[torch.Tensor,
 def accuracy(answer: Callable) -> Iterator[str]:
     """The share of right answers, from logits (n, 10) and labels (n,)."""
     for images in (10, 250, 7, 1):
-        logits, labels = torch.randn(images, 10) - 3, torch.arange(images) % 10
+        logits, labels = torch.randn(images, 10) - 3, torch.randint(10, (images,))
         logits[torch.arange(0, images, 2), labels[::2]] += 5
         case = f"the call with {images} image{'s' * (images > 1)}"
         right = logits.argmax(dim=1) == labels
@@ -29,7 +29,7 @@ def accuracy(answer: Callable) -> Iterator[str]:
             "that is a percentage, and a share from 0 to 1 is asked for": 100 * share,
             "that is how many are right; divide by the number of images": right.sum(),
             "that is the share of wrong answers": 1 - share,
-            "the largest logit itself is compared with the label, not the place where it stands": 0,
+            "no answer counts as right: compare the place of the largest logit in each row with the label": 0,
             "that is the mean probability of the true digits; count right answers": said_of_true.mean(),
         }
         if images == 10:  # with another number this mistake is an error

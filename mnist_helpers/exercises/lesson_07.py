@@ -11,6 +11,8 @@ from mnist_helpers.exercises.checking import Exercise, MistakeError, near, value
 from mnist_helpers.exercises.comparing import pair, require
 from mnist_helpers.labs.clinic import adversarial_steps, input_gradient
 
+SPOILT = "the gradients that the model's parameters hold are changed: the next optimizer step would use them"
+
 
 def not_inverted(photo: np.ndarray) -> dict[str, np.ndarray]:
     """What mistakes give for a photo of uint8."""
@@ -135,9 +137,6 @@ def not_a_step(images: torch.Tensor, gradient: torch.Tensor, size: float) -> dic
     }
 
 
-SPOILT = "the gradients that the model's parameters hold are changed: the next optimizer step would use them"
-
-
 def fast_gradient_sign(answer: Callable) -> Iterator[str]:
     """One step of the fast gradient sign method."""
     net = small_net()
@@ -153,10 +152,7 @@ def fast_gradient_sign(answer: Callable) -> Iterator[str]:
             raise MistakeError(f"{case}: the images given to your function are changed; make new ones")
         for parameter, old in zip(net.parameters(), before):
             if parameter.grad is None or not near(parameter.grad, old):
-                raise MistakeError(
-                    f"{case}: right, but the gradients kept in the network's parameters are changed: the "
-                    "next optimizer step would use them"
-                )
+                raise MistakeError(f"{case}: right images, but {SPOILT}")
         yield f"{count} image{'s' * (count > 1)}, size {size}"
 
 
