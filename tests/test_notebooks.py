@@ -11,7 +11,7 @@ import torch
 
 import lesson_seconds
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
-from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
+from lessons import PATHS, START, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
 from mnist_helpers.labs.ledger import (
     best_epochs,
     holm,
@@ -104,14 +104,14 @@ def test_what_the_lessons_are_about_is_shown_once():
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_executed_in_order_and_without_errors(path):
     cells = code_cells(read(path))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_clean(path):
     metadata = read(path).metadata
     assert metadata.kernelspec.name == "python3"
@@ -123,7 +123,7 @@ def test_stored_clean(path):
     assert '"stderr"' not in text, "a warning is stored"
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_with_the_results_of_full_mnist(path):
     assert "Full MNIST: 48,000 training, 12,000 validation and 10,000 test images" in text_outputs(read(path))
 
@@ -167,7 +167,7 @@ def slide_type(cell):
     return cell.metadata.get("slideshow", {}).get("slide_type")
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_every_cell_has_its_place_in_the_slides(path):
     notebook = read(path)
     assert {slide_type(cell) for cell in notebook.cells} <= {"slide", "subslide", "fragment", "notes", "skip", "-"}
