@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+START, *PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))  # 00_start_here, and the lessons
 MIRROR = "mirrors:"
 NUMBER = r"([+-]?\d+(?:,\d{3})*(?:\.\d+)?)"
 

@@ -13,6 +13,7 @@ import lesson_seconds
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
 from lessons import (
     PATHS,
+    START,
     code_cells,
     exercise_cells,
     markdown_cells,
@@ -114,14 +115,14 @@ def test_what_the_lessons_are_about_is_shown_once():
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_executed_in_order_and_without_errors(path):
     cells = code_cells(read(path))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_clean(path):
     metadata = read(path).metadata
     assert metadata.kernelspec.name == "python3"
@@ -133,7 +134,7 @@ def test_stored_clean(path):
     assert '"stderr"' not in text, "a warning is stored"
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_with_the_results_of_full_mnist(path):
     assert "Full MNIST: 48,000 training, 12,000 validation and 10,000 test images" in text_outputs(read(path))
 
@@ -179,7 +180,7 @@ def slide_type(cell):
     return cell.metadata.get("slideshow", {}).get("slide_type")
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_every_cell_has_its_place_in_the_slides(path):
     notebook = read(path)
     assert {slide_type(cell) for cell in notebook.cells} <= {"slide", "subslide", "fragment", "notes", "skip", "-"}
