@@ -4,7 +4,7 @@ python tests/glossary.py        write the links anew, after a lesson has changed
 """
 
 import re
-from collections.abc import Iterator
+from functools import cache
 from urllib.parse import quote
 
 import nbformat
@@ -16,12 +16,15 @@ HIDDEN = r"(?s)```.*?```|<!--.*?-->|\]\([^)]*\)"  # code, marks, the targets of 
 LINE = r"(?m)^\| \*\*(.+?)\*\* \| (.+) \| \[(.+?)\]\((.+?)\) \|$"
 
 
-def sections() -> Iterator[tuple[str, str, str]]:
+@cache
+def sections() -> list[tuple[str, str, str]]:
     """(lesson, heading, text with the heading) of each section in order, without what is folded and without code."""
+    found = []
     for path in PATHS:
         text = re.sub(FOLDED, "", "\n\n".join(cell.source for cell in markdown_cells(read(path))))
-        for part in re.split("(?m)^## ", re.sub(HIDDEN, " ", text))[1:]:
-            yield path.stem, part.partition("\n")[0].strip(), part
+        parts = re.split("(?m)^## ", re.sub(HIDDEN, " ", text))[1:]
+        found += [(path.stem, part.partition("\n")[0].strip(), part) for part in parts]
+    return found
 
 
 def stands_in(term: str, text: str) -> bool:
