@@ -26,6 +26,17 @@ def batches_in(answer: Callable) -> Iterator[str]:
         yield f"{images:,} images, batches of {size:,}: {right:,}"
 
 
+def shapes(count: int) -> dict[tuple[int, ...], str]:
+    """Shapes that typical mistakes give, and what is wrong with them."""
+    return {
+        (28, 28): "a batch of one is a batch all the same, and the channel is missing",
+        (count, 28, 28): "the channel is missing",
+        (1, count, 28, 28): "the channel comes behind the number of images, not before it",
+        (count, 28, 28, 1): "the channel comes before the rows and columns, not behind them",
+        (count, 784): "the rows and columns are joined; they stay apart here",
+    }
+
+
 def to_floats(answer: Callable) -> Iterator[str]:
     """Whole numbers from 0 to 255 as floats in [0, 1], with a channel."""
     for count, brightest in ((3, 256), (1, 256), (2, 100)):
@@ -35,11 +46,16 @@ def to_floats(answer: Callable) -> Iterator[str]:
         got = answer(pixels.clone())
         if isinstance(got, torch.Tensor) and got.dtype != torch.float32:
             raise MistakeError(f"{case} gives {got.dtype}: a network wants torch.float32")
+        shape = tuple(getattr(got, "shape", ()))
+        if shape != right.shape and shape in shapes(count):
+            raise MistakeError(f"{case} gives the shape {shape}: {shapes(count)[shape]}")
         found = values(got, (count, 1, 28, 28), case)
         wrong = {
             "the pixels are still between 0 and 255": 255 * right,
             "white is 255, not 256": right * 255 / 256,
             "all but the whitest pixels became 0: divide with /, not with //": right.floor(),
+            "the pixels are rounded to 0 and 1": right.round(),
+            "the pixels are divided by 255 twice": right / 255,
             "the darkest and the brightest pixel of these images decide; white must be 255 for all images": right
             / right.max(),
             "the result is between −1 and 1": 2 * right - 1,
