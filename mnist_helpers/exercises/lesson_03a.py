@@ -81,15 +81,17 @@ def path(slope: Callable, w: float, lr: float, steps: int, momentum: float, kind
     return places
 
 
+WRONG_PATHS = {
+    "up": "the steps go uphill: the sign is wrong",
+    "forgets": "this is gradient descent without momentum: the velocity before must stay in the new one",
+    "no lr": "`lr` is missing in the step",
+    "late": "each step uses the velocity of the step before: first the new velocity, then the step",
+    "mean": "the gradient counts with 1 − momentum here; in the formula it counts in full",
+}
+
+
 def momentum_path(answer: Callable) -> Iterator[str]:
     """The places visited by gradient descent with momentum."""
-    kinds = {
-        "up": "the steps go uphill: the sign is wrong",
-        "forgets": "this is gradient descent without momentum: the velocity before must stay in the new one",
-        "no lr": "`lr` is missing in the step",
-        "late": "each step uses the velocity of the step before: first the new velocity, then the step",
-        "mean": "the gradient counts with 1 − momentum here; in the formula it counts in full",
-    }
     for curvature, w, lr, steps, momentum in (
         (1.0, 2.0, 0.1, 5, 0.9),
         (3.0, -1.0, 0.2, 4, 0.5),
@@ -109,8 +111,10 @@ def momentum_path(answer: Callable) -> Iterator[str]:
             [number(place, f"{case}: a place") for place in got], (steps + 1,), f"{case}: the list of places"
         )
         if not near(found, right):
-            names = [kind for kind in kinds if near(found, path(bowl(curvature, 0.0), w, lr, steps, momentum, kind))]
-            raise MistakeError(f"{case}: {kinds[names[0]] if names else 'the places are others'}")
+            names = [
+                kind for kind in WRONG_PATHS if near(found, path(bowl(curvature, 0.0), w, lr, steps, momentum, kind))
+            ]
+            raise MistakeError(f"{case}: {WRONG_PATHS[names[0]] if names else 'the places are others'}")
         yield f"{case}: {', '.join(f'{place:.3f}' for place in right)}"
 
 
