@@ -60,7 +60,8 @@ def to_floats(answer: Callable) -> Iterator[str]:
         case, right = f"the call with pixels of shape {tuple(pixels.shape)}", pixels[:, None].double() / 255
         got = answer(pixels.clone())
         if isinstance(got, torch.Tensor) and got.dtype != torch.float32:
-            raise MistakeError(f"{case} gives {got.dtype}: a network wants torch.float32")
+            whole = "" if got.dtype.is_floating_point else "; to divide bytes with / (not with //) gives that"
+            raise MistakeError(f"{case} gives {got.dtype}: a network wants torch.float32{whole}")
         shape = tuple(getattr(got, "shape", ()))
         if shape != right.shape and shape in shapes(count):
             raise MistakeError(f"{case} gives the shape {shape}: {shapes(count)[shape]}")

@@ -45,6 +45,8 @@ def answers(answer: Callable) -> Iterator[str]:
 
 def trouble_with_both(got: Sequence, logits: torch.Tensor) -> str:
     """What is wrong with classes and probabilities together; "" where nothing is."""
+    if any(isinstance(part, tuple) and hasattr(part, "indices") for part in got):
+        return "`max` along a dimension gives two things, `.values` and `.indices`; take the one that is asked for"
     if near_to(got[1], logits.argmax(dim=1)):
         return "the two are exchanged (`max` gives the values first): the classes come first"
     if any(torch.as_tensor(part).isnan().any() for part in got if isinstance(part, (torch.Tensor, np.ndarray))):

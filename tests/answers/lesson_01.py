@@ -68,7 +68,7 @@ WRONG = {
     "01.2": {
         lambda pixels: pixels[:, None].float(): "between 0 and 255",
         lambda pixels: pixels[:, None] / 256: "not 256",
-        lambda pixels: pixels[:, None] // 255: "torch.float32",
+        lambda pixels: pixels[:, None] // 255: "torch.float32; to divide",
         lambda pixels: (pixels[:, None] // 255).float(): "not with //",
         lambda pixels: pixels / 255: "the channel is missing",
         lambda pixels: pixels[..., None] / 255: "not behind them",

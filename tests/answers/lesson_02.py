@@ -123,6 +123,7 @@ WRONG = {
         lambda logits: (logits.argmax(), logits.softmax(dim=1).max()): "one number for all images",
         lambda logits: (logits.argmax(dim=1), logits.exp().amax(dim=1)): "by their sum is missing",
         lambda logits: (logits.argmax(dim=1), logits.amax(dim=1) / logits.sum(dim=1)): "comes first",
+        lambda logits: (logits.argmax(dim=1), logits.softmax(dim=1).max(dim=1)): "gives two things",
         unstable_throughout: "nan",
         lambda logits: logits.argmax(dim=1).tolist(): "should give classes and probabilities",
         unstable: "nan",
