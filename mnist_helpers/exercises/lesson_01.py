@@ -26,6 +26,32 @@ def batches_in(answer: Callable) -> Iterator[str]:
         yield f"{images:,} images, batches of {size:,}: {right:,}"
 
 
+def shapes(count: int) -> dict[tuple[int, ...], str]:
+    """Shapes that typical mistakes give, and what is wrong with them."""
+    return {
+        (28, 28): "a batch of one is a batch all the same, and the channel is missing",
+        (count, 28, 28): "the channel is missing",
+        (1, count, 28, 28): "the channel comes behind the number of images, not before it",
+        (count, 28, 28, 1): "the channel comes before the rows and columns, not behind them",
+        (count, 784): "the rows and columns are joined; they stay apart here",
+    }
+
+
+def wrong_scales(right: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What typical mistakes in scaling give in place of `right`, by what is wrong."""
+    return {
+        "the pixels are still between 0 and 255": 255 * right,
+        "white is 255, not 256": right * 255 / 256,
+        "all but the whitest pixels became 0: divide with /, not with //": right.floor(),
+        "the pixels are rounded to 0 and 1": right.round(),
+        "the pixels are divided by 255 twice": right / 255,
+        "the darkest and the brightest pixel of these images decide; white must be 255 for all images": right
+        / right.max(),
+        "the result is between −1 and 1": 2 * right - 1,
+        "black and white are exchanged": 1 - right,
+    }
+
+
 def to_floats(answer: Callable) -> Iterator[str]:
     """Whole numbers from 0 to 255 as floats in [0, 1], with a channel."""
     for count, brightest in ((3, 256), (1, 256), (2, 100)):
@@ -34,19 +60,16 @@ def to_floats(answer: Callable) -> Iterator[str]:
         case, right = f"the call with pixels of shape {tuple(pixels.shape)}", pixels[:, None].double() / 255
         got = answer(pixels.clone())
         if isinstance(got, torch.Tensor) and got.dtype != torch.float32:
-            raise MistakeError(f"{case} gives {got.dtype}: a network wants torch.float32")
+            whole = "" if got.dtype.is_floating_point else "; to divide bytes with / (not with //) gives that"
+            raise MistakeError(f"{case} gives {got.dtype}: a network wants torch.float32{whole}")
+        shape = tuple(getattr(got, "shape", ()))
+        if shape != right.shape and shape in shapes(count):
+            raise MistakeError(f"{case} gives the shape {shape}: {shapes(count)[shape]}")
         found = values(got, (count, 1, 28, 28), case)
-        wrong = {
-            "the pixels are still between 0 and 255": 255 * right,
-            "white is 255, not 256": right * 255 / 256,
-            "all but the whitest pixels became 0: divide with /, not with //": right.floor(),
-            "the darkest and the brightest pixel of these images decide; white must be 255 for all images": right
-            / right.max(),
-            "the result is between −1 and 1": 2 * right - 1,
-            "black and white are exchanged": 1 - right,
-        }
         if not near(found, right):
-            reason = next((words for words, other in wrong.items() if near(found, other)), "the numbers are others")
+            reason = next(
+                (words for words, other in wrong_scales(right).items() if near(found, other)), "the numbers are others"
+            )
             raise MistakeError(f"{case}: {reason}")
         yield f"{count} images, brightest pixel {brightest - 1}: right"
 

@@ -1,7 +1,8 @@
 """The exercises of lesson 2."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 import torch
 
 from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, near, number, values
@@ -35,10 +36,22 @@ def answers(answer: Callable) -> Iterator[str]:
         got = answer(logits.clone())
         if not isinstance(got, (tuple, list)) or len(got) != 2:
             raise MistakeError(f"{case} should give classes and probabilities, got {brief(got)}")
-        wrong = trouble_with_classes(got[0], logits, case) or trouble_with_probabilities(got[1], logits, case)
+        wrong = trouble_with_both(got, logits) or trouble_with_classes(got[0], logits, case)
+        wrong = wrong or trouble_with_probabilities(got[1], logits, case)
         if wrong:
             raise MistakeError(f"{case}: {wrong}")
         yield f"logits of shape {tuple(logits.shape)}: classes and probabilities are right"
+
+
+def trouble_with_both(got: Sequence, logits: torch.Tensor) -> str:
+    """What is wrong with classes and probabilities together; "" where nothing is."""
+    if any(isinstance(part, tuple) and hasattr(part, "indices") for part in got):
+        return "`max` along a dimension gives two things, `.values` and `.indices`; take the one that is asked for"
+    if near_to(got[1], logits.argmax(dim=1)):
+        return "the two are exchanged (`max` gives the values first): the classes come first"
+    if any(torch.as_tensor(part).isnan().any() for part in got if isinstance(part, (torch.Tensor, np.ndarray))):
+        return "nan, for e to the power of a large logit is infinite; torch's softmax avoids it"
+    return ""
 
 
 def trouble_with_classes(got: object, logits: torch.Tensor, case: str) -> str:
@@ -47,6 +60,10 @@ def trouble_with_classes(got: object, logits: torch.Tensor, case: str) -> str:
         return ""
     if near_to(got, logits.argmax(dim=0)):
         return "`argmax` goes down the images; it belongs across the classes, dim=1"
+    if near_to(got, logits.softmax(dim=0).argmax(dim=1)) or near_to(got, logits.softmax(dim=1).argmax(dim=0)):
+        return "`softmax` or `max` goes down the images; both belong across the classes of one image, dim=1"
+    if near_to(got, logits.argmax()):
+        return "one number for all images came out: without dim=1, `argmax` counts through all logits"
     if near_to(got, logits.argmin(dim=1)):
         return "these are the classes with the smallest logits"
     values(got, (len(logits),), f"{case}: the classes")
@@ -59,8 +76,6 @@ def trouble_with_probabilities(got: object, logits: torch.Tensor, case: str) -> 
     if near_to(got, sure) and len(logits) > 1:
         return "all probabilities came out; only that of the named class is asked"
     found = values(got, (len(logits),), f"{case}: the probabilities")
-    if found.isnan().any():
-        return "nan, for e to the power of a large logit is infinite; torch's softmax avoids it"
     if near(found, sure.max(dim=1).values):
         return ""
     wrong = {
@@ -69,6 +84,9 @@ def trouble_with_probabilities(got: object, logits: torch.Tensor, case: str) -> 
             rows, logits.argmax(dim=1)
         ],
         "these are logarithms of probabilities": sure.max(dim=1).values.log(),
+        "these are e to the power of the logits; to divide by their sum is missing": logits.double().exp().amax(dim=1),
+        "the logits are divided by their sum; e to the power of each comes first": logits.amax(dim=1)
+        / logits.sum(dim=1),
         "softmax was applied twice": sure.softmax(dim=1).max(dim=1).values,
         "these are sigmoids, one class against nothing": logits.sigmoid().max(dim=1).values,
     }
@@ -128,6 +146,9 @@ def in_training(answer: Callable, inputs: torch.Tensor, p: float) -> None:
         raise MistakeError(f"{case}: the kept values are wrong: {words[0] if words else 'not all grow by 1/(1 − p)'}")
     if (kept == (again != 0)).all():
         raise MistakeError(f"{case}: two calls drop the same values; draw anew each time")
+    counts = {int((values(answer(inputs.clone(), p, True), inputs.shape, case) == 0).sum()) for _ in range(4)}
+    if len(counts) == 1:
+        raise MistakeError(f"{case}: each call drops exactly {counts.pop():,} values; each value is drawn on its own")
     if not near(given, inputs):
         raise MistakeError(f"{case}: the function changed its input; return new values")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, near, number, values
 
 MANY = 10_000  # calls after which an answer is stopped
+FAR = 1e6  # how far a weight may run
 
 
 def bowl(curvature: float, lowest: float) -> Callable[[Any], Any]:
@@ -17,8 +18,12 @@ def bowl(curvature: float, lowest: float) -> Callable[[Any], Any]:
 
     def slope(w: Any) -> Any:
         calls[0] += 1
+        if abs(w) > FAR:
+            raise MistakeError(
+                "the weight runs away: do the steps go uphill? They go against the slope, w − lr · slope"
+            )
         if calls[0] > MANY:
-            raise MistakeError(f"after {MANY:,} steps the slope is still not small: do the steps go downhill?")
+            raise MistakeError(f"after {MANY:,} calls the slope is still not small: is `lr` in the step?")
         return curvature * (w - lowest)
 
     return slope
@@ -45,14 +50,14 @@ def steps_needed(answer: Callable) -> Iterator[str]:
         case = f"a slope of {curvature:g} · (w − {lowest:g}), w = {w:g}, lr = {lr:g}, small = 0.01"
         got = number(answer(bowl(curvature, lowest), w, lr, 0.01), f"the call with {case}")
         right = right_count(bowl(curvature, lowest), w, lr, 0.01)
-        if got == 0 != right:
+        if got == 0 != right and w < lowest:
             raise MistakeError(f"{case} gives 0 steps: a steep slope may be negative, so compare its size, abs(slope)")
         if got == right + 1:
             raise MistakeError(
-                f"{case} gives {got:g}, one too many: is the slope small before the last step is counted?"
+                f"{case} gives {got:g}, one too many: after {right} steps the slope is small, so stop there"
             )
         if got == right - 1:
-            raise MistakeError(f"{case} gives {got:g}, one too few: the first step counts, too")
+            raise MistakeError(f"{case} gives {got:g}, one too few: the first step and the last one count, too")
         if got != right:
             raise MistakeError(f"{case} gives {got:g} steps, not {right}")
         yield f"{case}: {right} steps"
@@ -63,24 +68,30 @@ def path(slope: Callable, w: float, lr: float, steps: int, momentum: float, kind
     velocity, places = 0.0, [w]
     for _ in range(steps):
         gradient = slope(w)
+        before = velocity
         if kind == "forgets":
             velocity = gradient
         elif kind == "mean":
             velocity = momentum * velocity + (1 - momentum) * gradient
         else:
             velocity = momentum * velocity + gradient
-        w = w + lr * velocity if kind == "up" else w - (lr * gradient if kind == "unused" else lr * velocity)
+        factor = {"up": -lr, "no lr": 1.0}.get(kind, lr)
+        w = w - factor * (before if kind == "late" else velocity)
         places.append(w)
     return places
 
 
+WRONG_PATHS = {
+    "up": "the steps go uphill: the sign is wrong",
+    "forgets": "this is gradient descent without momentum: the velocity before must stay in the new one",
+    "no lr": "`lr` is missing in the step",
+    "late": "each step uses the velocity of the step before: first the new velocity, then the step",
+    "mean": "the gradient counts with 1 − momentum here; in the formula it counts in full",
+}
+
+
 def momentum_path(answer: Callable) -> Iterator[str]:
     """The places visited by gradient descent with momentum."""
-    kinds = {
-        "up": "the steps go uphill: the sign is wrong",
-        "forgets": "this is gradient descent without momentum: the velocity before must stay in the new one",
-        "mean": "the gradient counts with 1 − momentum here; in the formula it counts in full",
-    }
     for curvature, w, lr, steps, momentum in (
         (1.0, 2.0, 0.1, 5, 0.9),
         (3.0, -1.0, 0.2, 4, 0.5),
@@ -94,12 +105,16 @@ def momentum_path(answer: Callable) -> Iterator[str]:
         if steps and len(got) == steps:
             missing = "the start is missing" if not near(number(got[0], case), w) else "the last place is missing"
             raise MistakeError(f"{case} gives {steps} places: {missing}")
+        if len(got) == steps + 2:
+            raise MistakeError(f"{case} gives {len(got)} places, one too many: the start and one for each step")
         found = values(
             [number(place, f"{case}: a place") for place in got], (steps + 1,), f"{case}: the list of places"
         )
         if not near(found, right):
-            names = [kind for kind in kinds if near(found, path(bowl(curvature, 0.0), w, lr, steps, momentum, kind))]
-            raise MistakeError(f"{case}: {kinds[names[0]] if names else 'the places are others'}")
+            names = [
+                kind for kind in WRONG_PATHS if near(found, path(bowl(curvature, 0.0), w, lr, steps, momentum, kind))
+            ]
+            raise MistakeError(f"{case}: {WRONG_PATHS[names[0]] if names else 'the places are others'}")
         yield f"{case}: {', '.join(f'{place:.3f}' for place in right)}"
 
 
@@ -130,8 +145,10 @@ def gradients(answer: Callable) -> Iterator[str]:
         x[0] = abs(x[0]) * (1 if w1 > 0 else -1)  # at least one unit is open
         case, right = f"{count} examples, w1 = {w1}, w2 = {w2}", two_layers(x, y, w1, w2)
         got = answer(x.clone(), y.clone(), w1, w2)
-        if not isinstance(got, (tuple, list, Tensor)) or len(got) != 2:
+        if not hasattr(got, "__len__") or len(got) != 2:
             raise MistakeError(f"{case} should give two gradients, of w1 and of w2, got {brief(got)}")
+        if all(getattr(part, "shape", ()) == (count,) != (1,) for part in got):
+            raise MistakeError(f"{case} gives numbers for each example; the mean over them is missing")
         found = [number(part, f"{case}: a gradient") for part in got]
         if not near(found, right):
             names = [kind for kind in kinds if near(found, two_layers(x, y, w1, w2, kind))]

@@ -45,6 +45,11 @@ def unstable(logits):
     return logits.argmax(dim=1), (logits.exp() / logits.exp().sum(dim=1, keepdim=True)).max(dim=1).values
 
 
+def unstable_throughout(logits):
+    probabilities = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
+    return probabilities.argmax(dim=1), probabilities.max(dim=1).values
+
+
 def dropout_with(mask, factor, in_evaluation=lambda values, p: values):
     def dropout(values, p, training):
         return values * mask(values, p) * factor(p) if training else in_evaluation(values, p)
@@ -54,6 +59,12 @@ def dropout_with(mask, factor, in_evaluation=lambda values, p: values):
 
 def drawn(values, p):
     return torch.rand_like(values) >= p
+
+
+def exactly_so_many(values, p):
+    mask = torch.ones(values.numel())
+    mask[torch.randperm(len(mask))[: round(p * len(mask))]] = 0
+    return mask.reshape(values.shape)
 
 
 def grown(p):
@@ -106,6 +117,14 @@ WRONG = {
         ): "across the classes of one image",
         lambda logits: (logits.argmax(dim=1), logits.log_softmax(dim=1).max(dim=1).values): "logarithms",
         lambda logits: (logits.argmax(dim=1), logits.sigmoid().max(dim=1).values): "sigmoids",
+        lambda logits: logits.softmax(dim=1).max(dim=1): "exchanged",
+        lambda logits: logits.softmax(dim=0).max(dim=1)[::-1]: "across the classes",
+        lambda logits: logits.softmax(dim=1).max(dim=0)[::-1]: "goes down the images",
+        lambda logits: (logits.argmax(), logits.softmax(dim=1).max()): "one number for all images",
+        lambda logits: (logits.argmax(dim=1), logits.exp().amax(dim=1)): "by their sum is missing",
+        lambda logits: (logits.argmax(dim=1), logits.amax(dim=1) / logits.sum(dim=1)): "comes first",
+        lambda logits: (logits.argmax(dim=1), logits.softmax(dim=1).max(dim=1)): "gives two things",
+        unstable_throughout: "nan",
         lambda logits: logits.argmax(dim=1).tolist(): "should give classes and probabilities",
         unstable: "nan",
     },
@@ -120,6 +139,7 @@ WRONG = {
         dropout_with(
             lambda values, p: torch.rand(values.shape, generator=torch.Generator().manual_seed(0)) >= p, grown
         ): "draw anew",
+        dropout_with(exactly_so_many, grown): "on its own",
         dropout_with(lambda values, p: 1, lambda p: 1): "no value is dropped",
         in_place: "changed its input",
     },

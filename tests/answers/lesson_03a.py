@@ -29,11 +29,14 @@ def no_size(slope, w, lr, small):
     return steps
 
 
-def uphill(slope, w, lr, small):
-    steps = 0
-    while abs(slope(w)) >= small and steps < 20_000:
-        w, steps = w + 1e-6 * slope(w), steps + 1
-    return steps
+def steps_with(step):
+    def count(slope, w, lr, small):
+        steps = 0
+        while abs(slope(w)) >= small:
+            w, steps = step(w, lr, slope(w)), steps + 1
+        return steps
+
+    return count
 
 
 def with_sgd(slope, w, lr, steps, momentum):
@@ -80,13 +83,15 @@ def wrong_gradients(kind):
 RIGHT = {
     "03a.1": [right_count, with_break, again_and_again],
     "03a.2": [path, with_sgd, minus_in_the_velocity],
-    "03a.3": [by_autograd, by_hand, by_differences],
+    "03a.3": [by_autograd, by_hand, by_differences, lambda *given: np.array(by_differences(*given))],
 }
 
 WRONG = {
     "03a.1": {
         no_size: "may be negative",
-        uphill: "downhill",
+        steps_with(lambda w, lr, slope: w + lr * slope): "uphill",
+        steps_with(lambda w, lr, slope: w - slope): "is `lr` in the step",
+        lambda slope, w, lr, small: 0: "gives 0 steps, not",
         lambda *given: right_count(*given) + 1: "one too many",
         lambda *given: right_count(*given) - 1: "one too few",
         lambda slope, w, lr, small: right_count(slope, w, lr, small**2): "steps, not",
@@ -100,7 +105,9 @@ WRONG = {
         lambda *given: path(*given)[1:]: "the start is missing",
         lambda *given: path(*given)[:-1]: "the last place is missing",
         lambda *given: path(*given)[-1]: "a list of all places",
-        lambda slope, w, lr, steps, momentum: path(slope, w, lr, steps + 1, momentum): "should have the shape",
+        lambda slope, w, lr, steps, momentum: path(slope, w, lr, steps + 1, momentum): "one too many",
+        lambda *given: path(*given, kind="no lr"): "`lr` is missing",
+        lambda *given: path(*given, kind="late"): "the velocity of the step before",
         lambda slope, w, lr, steps, momentum: path(slope, w, 2 * lr, steps, momentum): "the places are others",
     },
     "03a.3": {
@@ -111,6 +118,7 @@ WRONG = {
         wrong_gradients("inner"): "derivative of w1",
         wrong_gradients("sign"): "wrong sign",
         lambda *given: two_layers(*given)[::-1]: "exchanged",
+        lambda x, y, w1, w2: (x, y): "the mean over them is missing",
         lambda *given: two_layers(*given)[0]: "should give two gradients",
         lambda *given: (0.0, two_layers(*given)[1]): "that of w2 is right",
     },
