@@ -153,7 +153,11 @@ AGAIN = (
     "{once_more:.4f}, on the test images {test_loss:.4f}"
 )
 _ZERO_GRAD = " " * 12 + "optimizer.zero_grad()\n"
-_NETWORK, _EVAL = "model = MNISTNet(dropout=0.2)", " " * 8 + "model.eval()\n"
+_EVAL = " " * 8 + "model.eval()\n"
+_NETWORK = "model = MNISTNet(dropout=0.2)"
+_OPTIMIZER = "optimizer = torch.optim.Adam(model.parameters(), lr=0.001)"
+_DIGITS = "images, labels = images[order] / 255, labels[order]\n"
+_ROWS = "rows = [slice(0, 1500), slice(1500, 2250), slice(2250, 3000)]"
 
 FAULTS = {
     "zero_grad": Fault(
@@ -185,8 +189,8 @@ FAULTS = {
     ),
     "too_high": Fault(
         "learning rate too high",
-        "lr=0.001",
-        "lr=0.1",
+        _OPTIMIZER,
+        _OPTIMIZER.replace("0.001", "0.1"),
         "The loss begins near ln 10 = 2.30, as that of any network that knows nothing, and then shoots up in the first "
         "epoch: the steps lead too far.",
         STEPS,
@@ -194,8 +198,8 @@ FAULTS = {
     ),
     "too_low": Fault(
         "learning rate too low",
-        "lr=0.001",
-        "lr=0.00001",
+        _OPTIMIZER,
+        _OPTIMIZER.replace("0.001", "0.00001"),
         "The loss falls smoothly but hardly at all; what little is learnt holds for new images too, so both curves "
         "stay together.",
         "the steps of the last epoch have a mean loss of {last_steps:.2f}, and " + ENDS,
@@ -207,8 +211,8 @@ FAULTS = {
     ),
     "labels": Fault(
         "labels shuffled against the images",
-        "labels[order]\n",
-        "labels\n",
+        _DIGITS,
+        _DIGITS.replace("labels[order]", "labels"),
         "There is nothing to learn that holds for other images: validation stays near 10 %, while training slowly "
         "learns single images by heart.",
         ENDS,
@@ -229,8 +233,8 @@ FAULTS = {
     ),
     "pixels": Fault(
         "pixels from 0 to 255",
-        "images[order] / 255",
-        "images[order].float()",
+        _DIGITS,
+        _DIGITS.replace(" / 255", ".float()"),
         "Inputs that are 255 times too large make large logits: before anything is learnt the network is sure of wrong "
         "answers, so the very first loss is far above ln 10 = 2.30.",
         STEPS,
@@ -248,8 +252,8 @@ FAULTS = {
     ),
     "leak": Fault(
         "validation images in the training set",
-        "slice(1500, 2250)",
-        "slice(750, 1500)",
+        _ROWS,
+        _ROWS.replace("slice(1500, 2250)", "slice(750, 1500)"),
         "Validation is as good as training, because it is training. The test images, which were not trained on, are "
         "answered clearly worse.",
         "{shared:,} images are there twice, in two of the three sets; "
@@ -285,7 +289,7 @@ def run_script(text: str | Callable, digits: Digits, seed: int = 0) -> Trained:
     """Train with a script: a text that defines `train`, or such a function. Raises what the script raises, and
     TypeError when it returns something else than `Trained(...)`.
     """
-    names = dict(globals())
+    names = {name: value for name, value in globals().items() if name != "train"}  # that the text has to define
     if isinstance(text, str):
         exec(compile(text, "<script>", "exec"), names)
     with quick_settings():

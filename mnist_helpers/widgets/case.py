@@ -108,7 +108,7 @@ def draw_accuracy(ax: Axes, run: Trained, healthy: Sequence[Trained]) -> None:
         ax.fill_between(epochs, band.min(axis=0), band.max(axis=0), color=COLORS[part], alpha=0.3, linewidth=0)
         curve = [each.accuracy for each in getattr(run, f"{part}_curve")]
         ax.plot(range(1, len(curve) + 1), curve, marker=marker, markersize=5, color=COLORS[part], label=LABELS[part])
-    ax.set(xlabel="epoch", title="accuracy", ylim=(0, 1.02))
+    ax.set(xlabel="epoch", title="accuracy", ylim=(0, 1.02), xticks=range(2, 11, 2))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(loc="lower right", fontsize=12)
 
@@ -125,7 +125,7 @@ def draw_numbers(ax: Axes, run: Symptoms, limits: Mapping[str, tuple[float, floa
         write_row(ax, line, label, "► " * unusual + value, f"{low} to {high}", fontweight="bold" * unusual or "normal")
         outside += [f"{label} {value}"] * unusual
     for line, (name, label) in enumerate(KEPT.items(), start=len(ROWS)):
-        write_row(ax, line + 0.4, label, f"{run[name]:.4f}", "")
+        write_row(ax, line + 0.4, label, "", f"{run[name]:.4f}")
     return outside
 
 
