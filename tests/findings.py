@@ -581,6 +581,8 @@ def healthy_runs(text):
 
 def case_a(text):
     _unusual(text, "A", ["lowest step", "training accuracy", "validation accuracy"])
+    ((training, validation),) = numbers(text, "training accuracy #%, validation accuracy #%")
+    assert validation < 20 and validation + 10 < training < 50, "far below the usual, and apart"
 
 
 def case_d(text):
@@ -603,15 +605,20 @@ def _unusual(text, case, names):
 
 
 def case_a_is_repaired(text):
-    assert "A: repaired." in text
+    _repaired(text, "A")
 
 
 def case_f_is_repaired(text):
-    assert "F: repaired." in text
+    _repaired(text, "F")
 
 
 def case_i_is_repaired(text):
-    assert "I: repaired." in text
+    _repaired(text, "I")
+
+
+def _repaired(words, case):
+    ((mean, low, high),) = numbers(words, rf"{case}: repaired. Mean test accuracy #%; healthy runs have #% to #%")
+    assert 85 < low < high < 95 and low - 1 < mean < high + 1
 
 
 def choosing_on_test_gains_little(text):
@@ -620,11 +627,10 @@ def choosing_on_test_gains_little(text):
 
 
 def each_sign_is_its_faults_own(text):
-    rows = {row[0]: [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", row[1:])] for row in _lettered(text)}
+    rows = {
+        row[0]: [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", row[1:])]
+        for row in re.findall(r"(?m)^[A-J] +[+-]\d.*$", text)
+    }
     assert list(rows) == list("ABCDEFGHIJ") and all(row[4:] == [5, 0] for row in rows.values())
     holds_zero = {case for case, (_, _, valid, half, *_) in rows.items() if abs(valid) <= half}
     assert {"E", "G", "J"} <= holds_zero and not holds_zero & set("ABCFH") and rows["H"][2] > 0
-
-
-def _lettered(text):
-    return re.findall(r"(?m)^[A-J] +[+-]\d.*$", text)
