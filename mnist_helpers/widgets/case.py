@@ -87,7 +87,7 @@ def draw_case(
         return words + "Which fault is it?"
     right = diagnosis == CASES[case]
     steps.set_title(f"case {case}: {'✓ right' if right else '✗ not this'}", color=RIGHT if right else WRONG)
-    return words + answer(case, diagnosis, numbers[case])
+    return f"Case {case}. {answer(case, diagnosis, numbers[case])}"  # with the numbers it would not fit a slide
 
 
 def draw_steps(ax: Axes, run: Trained, healthy: Sequence[Trained]) -> None:
