@@ -194,6 +194,17 @@ NO_RESULTS = {
         r"five steps of 0\.02": A_SETTING,
         r"Train twice as long": "an exercise",
     },
+    "08_debugging_clinic": {
+        r"ln 10 ≈ 2\.30": LN_10,
+        r"95 % (of new healthy|interval)": INTERVAL,
+        r"ln\(e \+ 9\) − 1 = 1\.46": THEORY,
+        r"\"1\.46 is just": AN_ANSWER,
+        r"loss at 1\.46": THEORY,
+        r"same images, twice": "how often it is measured",
+        r"the same (thing|measured) twice|measure the same thing twice": "how often it is measured",
+        r"a tenth of a point": "a question",
+        r"learning rate of 0\.1": A_SETTING,
+    },
     "09_scaling_out": {
         r"ratio of 0\.5": "what would be ideal, by theory",
         r"1 GB of": "said by the guidelines that the sentence links",

@@ -67,6 +67,7 @@ LESSONS = [
     "05_predictions",
     "06_regularization_lab",
     "07_your_own_digits",
+    "08_debugging_clinic",
     "09_scaling_out",
 ]
 
@@ -107,6 +108,7 @@ def test_what_the_lessons_are_about_is_shown_once():
         "labs.own_digits.center_by_mass",
         "labs.clinic.mc_dropout",
         "labs.clinic.Shifted",
+        "labs.broken.train",
         "labs.data_parallel.shared_batches",
         "labs.data_parallel.train_together",
         "labs.scaling.all_reduce_seconds",

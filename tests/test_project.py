@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "labs.own_digits": {"files"},
     "labs.kept_drawings": {"checks", "files", "labs.own_digits", "runs"},
     "labs.clinic": {"data", "files", "runs", "training"},
+    "labs.broken": {"data", "live", "model", "quick", "training"},
     "labs.confidence": {"predictions"},
     "labs.networks": {"model"},
     "labs.data_parallel": {"checks", "data", "files", "labs.networks", "quick", "training"},
@@ -82,6 +83,7 @@ MAY_IMPORT = {
         "training",
         "widgets.panel",
     },
+    "widgets.case": {"labs.broken", "plots", "widgets.panel"},
     "widgets.scaling": {"labs.scaling", "widgets.panel"},
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
