@@ -16,7 +16,8 @@ extensions = ["myst_nb"]
 include_patterns = ["index.md", "[0-9]*.ipynb"]
 nb_execution_mode = "off"
 myst_heading_anchors = 3
-myst_heading_slug_func = methodcaller("replace", " ", "-")  # as in Jupyter, so that links to headings work in both
+# As in Jupyter, so that links to headings work in both; "%25" is how a link writes "%".
+myst_heading_slug_func = methodcaller("translate", {ord(" "): "-", ord("%"): "%25"})
 nb_code_prompt_show = nb_code_prompt_hide = "Solution"
 html_theme = "sphinx_book_theme"
 html_theme_options = {
