@@ -20,10 +20,11 @@ COLUMNS = {
     "epochs": "number of epochs of the run",
     "pixels": "'scaled' to [0, 1], or 'standardized': mean 0 and standard deviation 1 over the training images",
     "optimizer": "'Adam' or 'AdamW', learning rate 0.001",
-    "network": "'MNISTNet', 'wide' with 784 → 1024 → 1024 → 10, 'linear' with 784 → 10, 'cnn' with two convolutions, "
-    "'batch_norm': MNISTNet with batch normalization, 'shifted': MNISTNet on training images shifted by up to 2 pixels",
+    "network": "'MNISTNet', 'wide' with 784 → 1024 → 1024 → 10, 'wide_drops_pixels': with dropout 0.2 of the pixels, "
+    "too, 'linear' with 784 → 10, 'cnn' with two convolutions, 'batch_norm': MNISTNet with batch normalization, "
+    "'shifted': MNISTNet on training images shifted by up to 2 pixels",
     "seed": "decides the split into training and validation images, the initial weights and the order of the batches",
-    "epoch": "the epoch that the next seven columns are about, counted from 1",
+    "epoch": "the epoch that the next ten columns are about, counted from 1",
     "train_loss": "cross-entropy in nats on the training images after the epoch, dropout off",
     "train_accuracy": "share of them that are right, from 0 to 1",
     "valid_loss": "the same loss on the 12,000 validation images",
@@ -31,17 +32,18 @@ COLUMNS = {
     "running_loss": "mean loss over the steps of the epoch, dropout on",
     "running_accuracy": "share right over the steps of the epoch, dropout on",
     "seconds": "wall time of the epoch, training and measuring, on one core of a busy machine",
-    "test_loss": "loss on the 10,000 test images after the last epoch; it stands in each row of the run, like the rest",
+    "test_loss": "loss on the 10,000 test images after the epoch",
     "test_accuracy": "share of the test images that are right",
     "test_calibration_error": "expected calibration error on the test images, in ten bins of confidence",
-    "weight_norm_1": "Euclidean norm of the first layer's weights after the last epoch",
+    "weight_norm_1": "Euclidean norm of the first layer's weights after the last epoch, in each row of the run, "
+    "like the rest",
     "weight_norm_2": "of the second layer's",
     "weight_norm_3": "of the output layer's; 0 where a network has fewer layers",
     "python": "version of Python",
     "torch": "version of PyTorch",
 }
 SETTINGS = list(COLUMNS)[:9]  # these columns tell runs from each other
-OF_EPOCHS = list(COLUMNS)[9:17]  # these differ from epoch to epoch, all others are the same in all rows of a run
+OF_EPOCHS = list(COLUMNS)[9:20]  # these differ from epoch to epoch, all others are the same in all rows of a run
 TABLES = {"runs": ["run", *(name for name in COLUMNS if name not in OF_EPOCHS)], "epochs": ["run", *OF_EPOCHS]}
 
 

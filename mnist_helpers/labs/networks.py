@@ -1,6 +1,7 @@
 """Other networks for the same images, to compare `MNISTNet` with. Each is made from a dropout rate."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -24,11 +25,14 @@ def small_cnn(dropout: float = 0.2) -> nn.Sequential:
     # fmt: on
 
 
-def wide_net(dropout: float) -> nn.Sequential:
-    """784 → 1024 → 1024 → 10, otherwise as `MNISTNet`: as wide as the smaller networks in Srivastava et al. (2014)."""
+def wide_net(dropout: float, pixels: float = 0.0) -> nn.Sequential:
+    """784 → 1024 → 1024 → 10, otherwise as `MNISTNet`: as wide as the smaller networks in Srivastava et al. (2014).
+
+    `pixels`: the dropout rate of the pixels.
+    """
     # fmt: off
     return nn.Sequential(
-        nn.Flatten(),
+        nn.Flatten(), nn.Dropout(pixels),
         nn.Linear(784, 1024), nn.ReLU(), nn.Dropout(dropout),
         nn.Linear(1024, 1024), nn.ReLU(), nn.Dropout(dropout),
         nn.Linear(1024, 10),
@@ -75,6 +79,7 @@ def shifted_net(dropout: float = 0.2) -> nn.Sequential:
 NETWORKS: dict[str, Callable[[float], nn.Module]] = {
     "MNISTNet": MNISTNet,
     "wide": wide_net,
+    "wide_drops_pixels": partial(wide_net, pixels=0.2),
     "linear": linear_net,
     "cnn": small_cnn,
     "batch_norm": batch_norm_net,

@@ -23,6 +23,7 @@ from mnist_helpers.labs.sweep.grid import Setting
 from mnist_helpers.predictions import expected_calibration_error, predict
 from mnist_helpers.quick import quick_settings
 from mnist_helpers.runs import library_versions, train_run
+from mnist_helpers.training import History
 
 PATIENCE = 30  # seconds that a Dask scheduler may take to answer
 ONE_AT_A_TIME = threading.Lock()  # PyTorch's random numbers belong to the process: two runs in it would share them
@@ -42,14 +43,22 @@ def train_setting(setting: Setting, data: MNISTData) -> pd.DataFrame:
     if setting.pixels == "standardized":
         data = standardized(data)
     settings: dict[str, Any] = {name: getattr(setting, name) for name in ("dropout", "weight_decay", "epochs", "seed")}
-    kinds: dict[str, Any] = {"network": NETWORKS[setting.network], "optimizer_class": OPTIMIZERS[setting.optimizer]}
+    kinds: dict[str, Any] = {"optimizer_class": OPTIMIZERS[setting.optimizer]}
     kinds["loss_function"] = partial(nn.functional.cross_entropy, label_smoothing=setting.label_smoothing)
-    run = train_run(data, **settings, **kinds, device="cpu", progress=False)
-    model, history = run.model, run.history
-    if len(history) < setting.epochs:  # `fit` ends early on Ctrl+C
+    models, tests = [], []
+
+    def network(dropout: float) -> nn.Module:
+        models.append(NETWORKS[setting.network](dropout))  # kept here to be measured after each epoch
+        return models[0]
+
+    def measure(history: History) -> None:
+        tests.append(on_test_images(models[0], data))
+
+    run = train_run(data, network=network, **settings, **kinds, on_epoch_end=measure, device="cpu", progress=False)
+    if len(run.history) < setting.epochs:  # `fit` ends early on Ctrl+C
         raise KeyboardInterrupt
-    rows = history.to_frame().reset_index()
-    for column, value in (measured(model, data) | library_versions()).items():
+    rows = run.history.to_frame().reset_index().join(pd.DataFrame(tests))
+    for column, value in (weight_norms(run.model) | library_versions()).items():
         rows[column] = value
     for place, (column, value) in enumerate(dataclasses.asdict(setting).items()):
         rows.insert(place, column, value)
@@ -65,17 +74,20 @@ def standardized(data: MNISTData) -> MNISTData:
     return MNISTData(train, valid, test, source=data.source, note=data.note)
 
 
-def measured(model: nn.Module, data: MNISTData) -> dict[str, float]:
-    """What the ledger says of a trained model: loss, accuracy and calibration on the test set, norms of its weights."""
+def on_test_images(model: nn.Module, data: MNISTData) -> dict[str, float]:
+    """Loss, accuracy and calibration of a model on the test images."""
     predictions = predict(model, data.test)
-    norms = [parameter.detach().norm().item() for parameter in model.parameters() if parameter.ndim > 1]
-    norms += [0.0] * (3 - len(norms))  # of layers that a smaller network does not have
     return {
         "test_loss": nn.functional.cross_entropy(predictions.logits, predictions.labels).item(),
         "test_accuracy": predictions.accuracy,
         "test_calibration_error": expected_calibration_error(predictions),
-        **{f"weight_norm_{layer}": norm for layer, norm in enumerate(norms, start=1)},
     }
+
+
+def weight_norms(model: nn.Module) -> dict[str, float]:
+    """The norms of the layers' weights, three in all; 0 for layers that a smaller network does not have."""
+    norms = [parameter.detach().norm().item() for parameter in model.parameters() if parameter.ndim > 1]
+    return {f"weight_norm_{layer}": norm for layer, norm in enumerate([*norms, 0.0, 0.0, 0.0][:3], start=1)}
 
 
 @lru_cache(maxsize=1)
