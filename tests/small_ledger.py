@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import pandas as pd
 
-from mnist_helpers.labs.ledger import COLUMNS, RECIPE
+from mnist_helpers.labs.ledger import COLUMNS, OF_EPOCHS, RECIPE
 
 
 def made_run(seed=0, epochs=4, **settings):
@@ -18,7 +18,8 @@ def made_run(seed=0, epochs=4, **settings):
         rows[f"{part}_loss"] = 0.8 / epoch + worse + random.uniform(0, 0.1, epochs)
         rows[f"{part}_accuracy"] = 0.95 - 0.3 / epoch - worse / 4 + random.uniform(0, 0.05, epochs)
     for column in set(COLUMNS) - set(rows):
-        rows[column] = "3.12.1" if column in ("python", "torch") else random.uniform(0.1, 1)
+        size = epochs if column in OF_EPOCHS else None
+        rows[column] = "3.12.1" if column in ("python", "torch") else random.uniform(0.1, 1, size)
     return rows[list(COLUMNS)]
 
 

@@ -10,6 +10,7 @@ from mnist_helpers.model import count_parameters
 PARAMETERS = {
     "MNISTNet": 109_386,
     "wide": 785 * 1024 + 1025 * 1024 + 1025 * 10,
+    "wide_drops_pixels": 785 * 1024 + 1025 * 1024 + 1025 * 10,
     "linear": 785 * 10,
     "batch_norm": 109_386 + 2 * 128 + 2 * 64,
     "shifted": 109_386,
@@ -23,7 +24,8 @@ def test_each_network_gives_ten_logits_an_image_and_has_the_dropout_asked_for(na
     assert network(torch.rand(5, 1, 28, 28)).shape == (5, 10)
     assert count_parameters(network) == PARAMETERS[name]
     rates = {layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)}
-    assert rates == (set() if name == "linear" else {0.3})
+    of_pixels = {"wide": {0.0}, "wide_drops_pixels": {0.2}}.get(name, set())
+    assert rates == (set() if name == "linear" else {0.3} | of_pixels)
 
 
 def test_a_random_shift_moves_each_image_by_up_to_two_pixels_both_ways_and_only_in_training():

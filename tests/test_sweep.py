@@ -104,6 +104,9 @@ def test_the_grid_holds_each_point_at_each_size_and_no_run_twice():
         assert Setting(0.0, train_size=size, epochs=epochs[size], seed=seed, **change) in settings
     for change in ({"pixels": "standardized"}, {"optimizer": "AdamW"}):
         assert set(settings) >= {Setting(**change, seed=seed) for seed in range(10)}
+    wide = ((0.0, "wide"), (0.5, "wide_drops_pixels"))
+    for seed, (dropout, network) in itertools.product(range(10), wide):
+        assert Setting(dropout, 0.0, epochs=30, network=network, seed=seed) in settings
 
 
 def test_a_setting_without_changes_is_the_recipe():
@@ -182,6 +185,7 @@ def test_a_run_of_the_ledger_is_the_run_of_the_lessons_to_the_last_bit(twin):
 
 
 def test_what_is_measured_is_the_trained_model_s(twin, small):
+    """After each epoch on the test images; the norms after the last one."""
     run, rows = twin
     metrics = evaluate(run.model, make_loader(small.test, batch_size=100))
     expected = {
@@ -189,11 +193,13 @@ def test_what_is_measured_is_the_trained_model_s(twin, small):
         "test_accuracy": metrics.accuracy,
         "test_calibration_error": expected_calibration_error(predict(run.model, small.test)),
     }
+    first = train_setting(Setting(train_size=300, epochs=1), small).iloc[0]
+    for column, value in expected.items():
+        assert rows[column].tolist() == pytest.approx([first[column], value], rel=1e-5), column
     layers = [layer for layer in run.model.modules() if isinstance(layer, torch.nn.Linear)]
     for number, layer in enumerate(layers, start=1):
-        expected[f"weight_norm_{number}"] = (layer.weight.double() ** 2).sum().sqrt().item()
-    for column, value in expected.items():
-        assert rows[column].tolist() == pytest.approx([value] * 2, rel=1e-5), column
+        norm = (layer.weight.double() ** 2).sum().sqrt().item()
+        assert rows[f"weight_norm_{number}"].tolist() == pytest.approx([norm] * 2, rel=1e-5)
 
 
 def test_all_images_are_standardized_by_the_training_images(small):
@@ -374,7 +380,7 @@ def test_the_command_says_what_is_wrong(folder, monkeypatch, capsys, settings, d
 
 def test_ctrl_c_before_the_first_run_is_finished_says_so_and_keeps_nothing(folder, monkeypatch, capsys):
     fit = runs.fit  # it ends early on Ctrl+C
-    monkeypatch.setattr(runs, "fit", lambda *args, **options: fit(*args, **options, on_epoch_end=lambda _: True))
+    monkeypatch.setattr(runs, "fit", lambda *args, **options: fit(*args, **options | {"on_epoch_end": lambda _: True}))
     monkeypatch.setattr(program, "grid", lambda: SLOW)
     assert main(["--data", "sample", "--jobs", "1", "--folder", str(folder)]) == 130
     output, error = capsys.readouterr()
