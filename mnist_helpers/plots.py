@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
 
+from mnist_helpers.alt_text import listed, tell
 from mnist_helpers.checks import check_whole
 from mnist_helpers.predictions import Predictions, calibration_table
 from mnist_helpers.training import History, Metrics
@@ -112,7 +113,20 @@ def plot_predictions(
             ax.set_axis_on()
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=WRONG, linewidth=3)
+    tell_predictions(predictions, titles, axes)
     return axes
+
+
+def tell_predictions(predictions: Predictions, titles: Sequence[str], axes: np.ndarray) -> None:
+    """The gallery in words: how many are wrong, these first."""
+    wrong, right = [
+        [title for title, each in zip(titles, predictions.correct) if each == kind] for kind in (False, True)
+    ]
+    for ax in axes.flat[: len(titles)]:
+        tell(ax, "")
+    message = f"{len(titles)} images with their true (T) and predicted (P) label, {len(wrong)} wrong"
+    told = [f"{kind}: {listed(these)}" for kind, these in (("wrong", wrong), ("right", right)) if these]
+    tell(axes.flat[0], f"{message}. {'. '.join(told)}")
 
 
 def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = None, *, ax: Axes | None = None) -> Axes:
@@ -143,6 +157,13 @@ def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -
     look = {"cmap": "Blues", "colorbar": False, "im_kw": {"norm": PowerNorm(0.35)}, "text_kw": {"fontsize": 13.5}}
     ConfusionMatrixDisplay.from_predictions(predictions.labels, predictions.predicted, labels=range(10), ax=ax, **look)
     ax.set(xlabel="predicted label", ylabel="true label")
+    wrong = predictions[~predictions.correct]
+    counts = pd.Series(list(zip(wrong.labels.tolist(), wrong.predicted.tolist())), dtype=object).value_counts()
+    most = [f"{true} called {answer}: {times} times" for (true, answer), times in counts.head(6).items()]
+    message = (
+        f"confusion matrix of {len(predictions):,} images, {len(wrong):,} of them wrong; most often: {listed(most)}"
+    )
+    tell(ax, message)
     return ax
 
 
@@ -181,5 +202,7 @@ def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> 
         ax.set_title("\n".join(textwrap.wrap(measure, 19)))  # four titles in a row would overlap
         ax.locator_params(axis="x", nbins=3)
         ax.grid(axis="y", visible=False)
+        rows = table[table["measure"] == measure].itertuples()
+        tell(ax, f"{measure}: " + listed([f"{row.setting} {row.mean:.3g} ± {row.half:.2g}" for row in rows]))
     axes[0].set_yticklabels(settings)
     return axes
