@@ -112,6 +112,11 @@ class Lesson:
         done = f"() => {CODE_CELLS}.every({has_run}) || {CODE_CELLS}.some({failed})"
         self.page.wait_for_function(done, timeout=1000 * seconds, polling=200)
 
+    def look(self, theme):
+        """Choose a theme of JupyterLab."""
+        self.command("apputils:change-theme", {"theme": theme})
+        self.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+
     def tell(self, code, expression="None", seconds=60):
         """Run Python code in the lesson's kernel as a cell would; returns the value of an expression after it."""
         request = {"code": code, "user_expressions": {"value": expression}, "store_history": False}
