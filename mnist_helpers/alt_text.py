@@ -7,10 +7,13 @@ so it holds for any figure: `alt_text(figure)`. A plot whose message is not in i
 import math
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
+
+import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,9 +24,11 @@ LISTED = 12  # so many points, bars, pictures or lines are told one by one
 LONGEST = 900  # characters
 
 
-def tell(ax: "Axes", message: str) -> None:
-    """Let `message` be the text alternative of these axes; "" where other axes tell it."""
-    TOLD[ax] = message
+def tell(axes: Any, message: str) -> Any:
+    """Let `message` be the text alternative of these axes, one or several; returns them."""
+    first, *others = getattr(axes, "flat", [axes])
+    TOLD.update({first: message, **dict.fromkeys(others, "")})
+    return axes
 
 
 def alt_text(figure: "Figure") -> str:
@@ -65,7 +70,7 @@ def lines_of(ax: "Axes") -> Iterator[str]:
         name, (x, y) = names.get(line, line.get_label()), line.get_data()
         if line.get_transform() != ax.transData or not line.get_visible():
             continue  # a line across the whole axes
-        points = [(a, b) for a, b in zip(*(list(map(float, each)) for each in (x, y))) if math.isfinite(a + b)]
+        points = [(a, b) for a, b in np.column_stack([x, y]).astype(float).tolist() if math.isfinite(a + b)]
         if points:
             name = "" if str(name).startswith("_") else f"{name} "
             yield name + (course(ax, points) if line.get_linestyle() != "None" else cloud(ax, points))
@@ -105,7 +110,7 @@ def bars_of(ax: "Axes") -> Iterator[str]:
 def points_of(ax: "Axes") -> Iterator[str]:
     """Scattered points, and named areas."""
     for each in ax.collections:
-        name, places = str(each.get_label()), each.get_offsets().tolist()
+        name, places = str(each.get_label()), np.asarray(each.get_offsets(), dtype=float).tolist()
         if len(places) > 1 and each.get_offset_transform() == ax.transData:
             yield ("" if name.startswith("_") else f"{name} ") + cloud(ax, places)
         elif not name.startswith("_"):
@@ -127,10 +132,47 @@ def number(axis: Any, value: float) -> str:
     """The number as the axis writes it: a name of a tick, a percentage, or as many digits as can be seen."""
     names = dict(zip(axis.get_majorticklocs(), (label.get_text() for label in axis.get_majorticklabels())))
     name = next((name for place, name in names.items() if name and math.isclose(place, value)), "")
+    if axis.get_scale() == "linear":  # no finer than can be seen
+        value = round(value, max(3 - math.floor(math.log10(np.ptp(axis.get_view_interval()) or 1)), 0))
     digits = f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
     formatter = axis.get_major_formatter()
     plain = type(formatter).__name__.startswith(("Scalar", "Log"))  # they give 1.e-06 and 0.500
     return name or ("" if plain else formatter.format_data_short(value).strip()) or digits
+
+
+# ---------------------------------------------------------------- what the package's own plots tell
+
+
+def gallery_words(titles: Sequence[str], correct: Sequence[bool]) -> str:
+    """Images with their true and predicted labels in the titles: how many are wrong, these first."""
+    wrong, right = [[title for title, each in zip(titles, correct) if each == kind] for kind in (False, True)]
+    told = [f"{kind}: {listed(these)}" for kind, these in (("wrong", wrong), ("right", right)) if these]
+    message = f"{len(titles)} images with their true (T) and predicted (P) label, {len(wrong)} wrong"
+    return ". ".join([message, *told])
+
+
+def confusion_words(labels: Sequence[int], predicted: Sequence[int]) -> str:
+    """How many are wrong, and which mistakes are the most frequent."""
+    wrong = Counter((true, answer) for true, answer in zip(labels, predicted) if true != answer)
+    most = [f"{true} called {answer}: {times} times" for (true, answer), times in wrong.most_common(6)]
+    message = f"confusion matrix of {len(labels):,} images, {wrong.total():,} of them wrong"
+    return f"{message}, most often {listed(most)}" if most else message
+
+
+def difference_words(measure: str, rows: Any) -> str:
+    """One measure: the mean difference of each setting with its interval."""
+    return f"{measure}: " + listed([f"{row.setting} {row.mean:.3g} ± {row.half:.2g}" for row in rows.itertuples()])
+
+
+def neuron_words(inputs: Sequence[float], weights: Sequence[float], bias: float) -> str:
+    """The sum of a unit, term by term, and what becomes of it."""
+    products = " + ".join(f"{value:.3g} · {weight:.3g}" for value, weight in zip(inputs, weights))
+    total = sum(value * weight for value, weight in zip(inputs, weights))
+    after = f"with the bias {bias:.3g} it is {total + bias:.3g}, after ReLU {max(total + bias, 0):.3g}"
+    return f"one unit, inputs times weights: {products} = {total:.3g}; {after}"
+
+
+# ---------------------------------------------------------------- in a notebook
 
 
 def publish() -> None:

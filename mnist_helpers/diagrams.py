@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from torch import nn
 
-from mnist_helpers.alt_text import tell
+from mnist_helpers.alt_text import neuron_words, tell
 from mnist_helpers.plots import new_axes
 
 NEGATIVE, POSITIVE = "#B2182B", "#2166AC"  # weights: the two ends of the colour map RdBu
@@ -54,14 +54,6 @@ def plot_neuron(
     ax.set_axis_off()
     tell(ax, neuron_words(x, w, bias))
     return ax
-
-
-def neuron_words(x: list[float], w: list[float], bias: float) -> str:
-    """What `plot_neuron` draws."""
-    products = " + ".join(f"{signed(value)} · {signed(weight)}" for value, weight in zip(x, w))
-    total = sum(a * b for a, b in zip(x, w))
-    answer = f"with the bias {signed(bias)} it is {signed(total + bias)}, after ReLU {signed(max(total + bias, 0))}"
-    return f"one unit, inputs times weights: {products} = {signed(total)}; {answer}"
 
 
 def signed(value: float) -> str:

@@ -1,7 +1,6 @@
 """What holds for every lesson: the lessons' own files take these classes as theirs, first and last."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from lab_pages import until
 from lessons import PATHS, read, solutions
@@ -29,6 +28,8 @@ class AtTheDesk:
     @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
     def test_all_that_is_ours_has_a_name_for_screen_readers_and_enough_contrast(self, lesson, theme):
         """In texts, outputs and panels axe-core finds nothing serious; what is around them is JupyterLab's."""
+        from axe_playwright_python.sync_playwright import Axe
+
         lesson.look(theme)
         lesson.page.evaluate("document.body.style.height = '100vh'")  # JupyterLab's 0 would mean to axe: not visible
         result = Axe().run(lesson.page, {"include": [".jp-RenderedMarkdown", ".jp-OutputArea-output"]}, EVERYTHING)

@@ -61,7 +61,8 @@ const alt_texts = token => ({
       const renderer = factory.createRenderer(options), render = renderer.renderModel.bind(renderer);
       renderer.renderModel = async model => {
         await render(model);
-        renderer.node.querySelector("img")?.setAttribute("alt", model.metadata["image/png"]?.alt ?? "picture");
+        const alt = model.metadata["image/png"]?.alt;
+        if (alt) renderer.node.querySelector("img")?.setAttribute("alt", alt);
       };
       return renderer;
     };
