@@ -129,15 +129,15 @@ def listed(things: Sequence[str], most: int = LISTED) -> str:
 
 
 def number(axis: Any, value: float) -> str:
-    """The number as the axis writes it: a name of a tick, a percentage, or as many digits as can be seen."""
-    names = dict(zip(axis.get_majorticklocs(), (label.get_text() for label in axis.get_majorticklabels())))
-    name = next((name for place, name in names.items() if name and math.isclose(place, value)), "")
-    if axis.get_scale() == "linear":  # no finer than can be seen
+    """The number as the axis writes it: a name of a tick, a percentage, or three digits, no finer than can be seen."""
+    if axis.get_scale() == "linear":
         value = round(value, max(3 - math.floor(math.log10(np.ptp(axis.get_view_interval()) or 1)), 0))
-    digits = f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
-    formatter = axis.get_major_formatter()
-    plain = type(formatter).__name__.startswith(("Scalar", "Log"))  # they give 1.e-06 and 0.500
-    return name or ("" if plain else formatter.format_data_short(value).strip()) or digits
+    digits, formatter = f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}", axis.get_major_formatter()
+    if type(formatter).__name__.startswith(("Scalar", "Log")):  # they would write 1.e-06 and 0.500
+        return digits
+    ticks = zip(axis.get_majorticklocs(), [label.get_text() for label in axis.get_majorticklabels()])
+    name = next((name for place, name in ticks if name and math.isclose(place, value)), "")
+    return name or formatter.format_data_short(value).strip() or digits
 
 
 # ---------------------------------------------------------------- what the package's own plots tell

@@ -1,5 +1,7 @@
 """Figures in words: what the plots tell, what is told of a student's own figure, and how it gets into a notebook."""
 
+from types import SimpleNamespace
+
 import IPython
 import matplotlib.pyplot as plt
 import numpy as np
@@ -91,7 +93,7 @@ def test_a_students_own_figure_is_told_as_well():
 
 
 def test_a_figure_goes_out_with_its_alt_also_when_the_words_cannot_be_found(monkeypatch):
-    shell = IPython.core.interactiveshell.SimpleNamespace(display_formatter=DisplayFormatter())
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
     monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
     publish()
     formatter = shell.display_formatter.formatters["image/png"]

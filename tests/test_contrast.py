@@ -1,4 +1,7 @@
-"""Contrast on the figures' white (WCAG 2): at least 4.5 for text, 3 for lines and marks. Themes are tried in the browser."""
+"""Contrast on the figures' white (WCAG 2): at least 4.5 for text, 3 for lines and marks.
+
+The words around the figures follow the theme of JupyterLab: they are looked at in the browser, in both themes.
+"""
 
 import re
 from pathlib import Path
