@@ -568,3 +568,69 @@ def a_student_needs_about_a_gigabyte(text):
 def memory_is_what_a_class_needs(text):
     (few, many) = numbers(text, r"\n\d +# +# +# +#")
     assert (few[0], many[0]) == (30, 3000) and few[1] > 15 and few[2] < 1 and few[3] > few[2]
+
+
+# ---------------------------------------------------------------- lesson 8
+
+
+def healthy_runs(text):
+    rows = [numbers(text, rf"{name} +from # to #")[0] for name in ("first_step", "valid_accuracy", "test_accuracy")]
+    assert all(abs(limit - math.log(10)) < 0.05 for limit in rows[0]), "near ln 10"
+    assert all(0.015 < high - low < 0.08 for low, high in rows[1:]), "several points"
+
+
+def case_a(text):
+    _unusual(text, "A", ["lowest step", "training accuracy", "validation accuracy"])
+    ((training, validation),) = numbers(text, "training accuracy #%, validation accuracy #%")
+    assert validation < 20 and validation + 10 < training < 50, "far below the usual, and apart"
+
+
+def case_d(text):
+    _unusual(text, "D", ["lowest step", "training loss"])
+    ((lowest,),) = numbers(text, "lowest step #")
+    assert 1.46 < lowest < 1.6 and "validation accuracy" not in text.partition(". The")[0]
+
+
+def case_h(text):
+    _unusual(text, "H", ["validation accuracy"])
+    ((recorded, again, once_more, test),) = numbers(
+        text, "kept epoch #, measured again #, once more #, test loss of the kept epoch #"
+    )
+    assert recorded == again == once_more < test / 2
+
+
+def _unusual(text, case, names):
+    told = text.partition("Unusual: ")[2].partition(". The validation loss")[0]
+    assert f"Case {case}." in text and all(name in told for name in names)
+
+
+def case_a_is_repaired(text):
+    _repaired(text, "A")
+
+
+def case_f_is_repaired(text):
+    _repaired(text, "F")
+
+
+def case_i_is_repaired(text):
+    _repaired(text, "I")
+
+
+def _repaired(words, case):
+    ((mean, low, high),) = numbers(words, rf"{case}: repaired. Mean test accuracy #%; healthy runs have #% to #%")
+    assert 85 < low < high < 95 and low - 1 < mean < high + 1
+
+
+def choosing_on_test_gains_little(text):
+    ((gain, half, seeds),) = numbers(text, "J minus healthy: # ± # points, # seeds")
+    assert seeds == 10 and abs(gain) < 1 and half < 1
+
+
+def each_sign_is_its_faults_own(text):
+    rows = {
+        row[0]: [float(number) for number in re.findall(r"[+-]?\d+(?:\.\d+)?", row[1:])]
+        for row in re.findall(r"(?m)^[A-J] +[+-]\d.*$", text)
+    }
+    assert list(rows) == list("ABCDEFGHIJ") and all(row[4:] == [5, 0] for row in rows.values())
+    holds_zero = {case for case, (_, _, valid, half, *_) in rows.items() if abs(valid) <= half}
+    assert {"G", "J"} <= holds_zero and not holds_zero & set("ABCFH") and rows["H"][2] > 0

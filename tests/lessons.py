@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+START, *PATHS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))  # 00_start_here, and the lessons
 MIRROR = "mirrors:"
 NUMBER = r"([+-]?\d+(?:,\d{3})*(?:\.\d+)?)"
 
@@ -53,3 +53,15 @@ def numbers(text, pattern):
 def stored_numbers(lesson, pattern):
     """The numbers in the stored text outputs of a lesson."""
     return numbers(text_outputs(read(next(path for path in PATHS if path.stem == lesson))), pattern)
+
+
+def exercise_cells(notebook):
+    """The code cells for the answers to the exercises with a check."""
+    return [cell for cell in code_cells(notebook) if "exercise" in cell.metadata.get("tags", [])]
+
+
+def solutions_of_exercises(notebook):
+    """The first folded code behind each of them."""
+    cells = notebook.cells
+    places = [place for place, cell in enumerate(cells) if "exercise" in cell.metadata.get("tags", [])]
+    return [re.findall(r"<details>.*?```python\n(.*?)```", cells[place + 1].source, re.S)[0] for place in places]

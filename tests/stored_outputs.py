@@ -21,6 +21,7 @@ NOT_COMPARED = {  # what differs in every run, and what is put in its place
     r"<Figure size .*?>": "(a picture)",
     r"\b0x[0-9a-f]+\b": "(an address)",
     r"\b\d+\.\d+\.\d+\S*": "(a version)",
+    r"this computer: .*": "(a computer)",
 }
 NUMBER = re.compile(r"(?:(?<!\w)[-+])?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?")
 SETTING = re.compile(r"(\bp =|\bdropout( rate)?|\bweight decay|\bthreshold|\bseed|×) *$", re.IGNORECASE)  # before it

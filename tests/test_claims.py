@@ -12,7 +12,7 @@ import pytest
 import claims
 import findings
 from claims import CLAIMS
-from lessons import PATHS, read
+from lessons import PATHS, START, read
 from no_results import NO_RESULTS
 from results import NUMBER, PHRASE, comments, prose, unmarked, whole
 
@@ -23,7 +23,7 @@ REASONS = [(name, pattern) for name, reasons in NO_RESULTS.items() for pattern i
 def texts():
     """(name, prose) of the README and of each notebook, with the comments in its code."""
     yield "README", prose(README.read_text(encoding="utf-8"))
-    for path in PATHS:
+    for path in [START, *PATHS]:
         cells = read(path).cells
         parts = [cell.source if cell.cell_type == "markdown" else comments(cell.source) for cell in cells]
         yield path.stem, prose("\n\n".join(parts))

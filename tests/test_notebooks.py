@@ -11,7 +11,18 @@ import torch
 
 import lesson_seconds
 from benchmarks.lesson_minutes import class_minutes, reading_minutes
-from lessons import PATHS, code_cells, markdown_cells, mirrors, read, solutions, stored_numbers, text_outputs
+from lessons import (
+    PATHS,
+    START,
+    code_cells,
+    exercise_cells,
+    markdown_cells,
+    mirrors,
+    read,
+    solutions,
+    stored_numbers,
+    text_outputs,
+)
 from mnist_helpers.labs.ledger import (
     best_epochs,
     holm,
@@ -56,6 +67,7 @@ LESSONS = [
     "05_predictions",
     "06_regularization_lab",
     "07_your_own_digits",
+    "08_debugging_clinic",
     "09_scaling_out",
 ]
 
@@ -96,6 +108,7 @@ def test_what_the_lessons_are_about_is_shown_once():
         "labs.own_digits.center_by_mass",
         "labs.clinic.mc_dropout",
         "labs.clinic.Shifted",
+        "labs.broken.train",
         "labs.data_parallel.shared_batches",
         "labs.data_parallel.train_together",
         "labs.scaling.all_reduce_seconds",
@@ -104,14 +117,14 @@ def test_what_the_lessons_are_about_is_shown_once():
     assert {f"mnist_helpers.{name}" for name in needed} <= set(shown)
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_executed_in_order_and_without_errors(path):
     cells = code_cells(read(path))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [output for cell in cells for output in cell.outputs if output.output_type == "error"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_clean(path):
     metadata = read(path).metadata
     assert metadata.kernelspec.name == "python3"
@@ -123,7 +136,7 @@ def test_stored_clean(path):
     assert '"stderr"' not in text, "a warning is stored"
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_stored_with_the_results_of_full_mnist(path):
     assert "Full MNIST: 48,000 training, 12,000 validation and 10,000 test images" in text_outputs(read(path))
 
@@ -137,8 +150,10 @@ def test_told_as_a_lesson(path):
     assert all(below - above <= 1 for above, below in zip(levels, levels[1:])), "a level of headings is left out"
     assert "**Time:**" in text[0] and "you can" in text[0]
     assert headings[-2:] == ["## What we saw", "## Try it"]
-    exercises = text[-1].count("<details>")
-    assert exercises in (2, 3) and exercises == text[-1].count("</details>") == len(solutions(read(path)))
+    exercises = "\n".join(text).rpartition("## Try it")[2]
+    folded = exercises.count("<details><summary>Solution</summary>")
+    assert 3 <= folded <= 6 and exercises.count("**1.**") == exercises.count(f"**{folded}.**") == 1
+    assert folded == exercises.count("<details>") == exercises.count("</details>") == len(solutions(read(path)))
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -161,7 +176,7 @@ def test_a_lesson_imports_from_the_package_itself_its_panels_and_its_labs(path):
     notebook = read(path)
     sources = [cell.source for cell in code_cells(notebook)] + solutions(notebook)
     modules = re.findall(r"(?m)^ *from (mnist_helpers\S*) import", "\n".join(sources))
-    offered = r"mnist_helpers|mnist_helpers\.widgets(\.\w+)?|mnist_helpers\.labs\.\w+"
+    offered = r"mnist_helpers|mnist_helpers\.exercises|mnist_helpers\.widgets(\.\w+)?|mnist_helpers\.labs\.\w+"
     assert modules and not [module for module in modules if not re.fullmatch(offered, module)]
 
 
@@ -169,12 +184,12 @@ def slide_type(cell):
     return cell.metadata.get("slideshow", {}).get("slide_type")
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [START, *PATHS], ids=lambda path: path.stem)
 def test_every_cell_has_its_place_in_the_slides(path):
     notebook = read(path)
     assert {slide_type(cell) for cell in notebook.cells} <= {"slide", "subslide", "fragment", "notes", "skip", "-"}
-    hidden = [cell.source for cell in code_cells(notebook) if slide_type(cell) in ("skip", "notes")]
-    assert hidden == [], "in the slides every code cell must be there to be run"
+    hidden = [cell for cell in code_cells(notebook) if slide_type(cell) in ("skip", "notes")]
+    assert hidden == exercise_cells(notebook), "in the slides every other code cell must be there to be run"
     sections = [cell for cell in markdown_cells(notebook) if re.match("##? ", cell.source)]
     assert [slide_type(cell) for cell in sections[:-1]] == ["slide"] * (len(sections) - 1)
     assert slide_type(sections[-1]) == "skip", "the exercises are for the desk"

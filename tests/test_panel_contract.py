@@ -20,12 +20,13 @@ from ipywidgets import Button
 from torch.utils.data import TensorDataset
 
 from mnist_helpers import training, widgets
+from mnist_helpers.labs.broken import raw_digits, run_script, script
 from mnist_helpers.labs.own_digits import load_drawings
 from mnist_helpers.labs.scaling import Link, Work
 from mnist_helpers.live import train_live
 from mnist_helpers.quick import flushes_denormals
 from mnist_helpers.training import History
-from mnist_helpers.widgets import clinic, descent, images, ledger, network, pad, scaling
+from mnist_helpers.widgets import case, clinic, descent, images, ledger, network, pad, scaling
 from mnist_helpers.widgets import panel as framework
 from panels import (
     EMPTY,
@@ -59,6 +60,7 @@ MAKERS = {
     "change_explorer": lambda given: clinic.change_explorer(given.model, given.data.test),
     "repair_lab": lambda given: clinic.repair_lab(given.data),
     "flip_explorer": lambda given: clinic.flip_explorer(given.model, given.data.test),
+    "case_file": lambda given: case.case_file({"A": given.trained[0], "B": given.trained[1]}, given.trained[2:]),
     "scaling_explorer": lambda given: scaling.scaling_explorer(WORKS, LINKS),
 }
 WORKS = {"small": Work(1e-4, 1e-6, 400_000), "large": Work(1e-3, 1e-3, 40_000_000)}
@@ -98,6 +100,10 @@ def given(sample, trained, predictions):
         measured=pd.Series([0.31, 0.12, 0.27]),
         ledger=made_ledger(*[{"train_size": 96, "epochs": 2, **more} for more in MEASURED]),
         ink=sample.train.tensors[0].sum(dim=(1, 2, 3))[:20] / 200,
+        trained=[
+            run_script(script(which), raw_digits(sample), seed)
+            for which, seed in (("A", 2), ("B", 2), ("", 0), ("", 1))
+        ],
         images={"a digit": sample.test.tensors[0][0], "another": sample.test.tensors[0][1]},
     )
 
@@ -240,6 +246,7 @@ def test_a_still_of_what_no_control_can_be_is_refused(pair):
         ("ledger_explorer", {"ledger": made_ledger({"network": "wide"})}, "no run of the recipe's network"),
         ("doubt_meter", {"images": {}}, "at least one image"),
         ("change_explorer", NOTHING, "dataset is empty"),
+        ("case_file", {"trained": 3 * [None]}, "two healthy runs are needed, got 2 and 1"),
         ("flip_explorer", NOTHING, "dataset is empty"),
     ],
 )

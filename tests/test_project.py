@@ -33,6 +33,7 @@ TREES = {name: ast.parse(source) for name, source in MODULES.items()}
 MAY_IMPORT = {
     "alt_text": set(),
     "checks": set(),
+    "classroom": {"files"},
     "files": set(),
     "data": {"checks", "files"},
     "model": {"checks"},
@@ -43,10 +44,13 @@ MAY_IMPORT = {
     "plots": {"alt_text", "checks", "predictions", "training"},
     "diagrams": {"alt_text", "plots"},
     "live": {"data", "model", "quick", "training"},
+    "exercises.progress": {"exercises.checking", "files", "runs"},
+    "exercises.checking": {"exercises.progress"},
     "labs.ledger": {"files", "predictions"},
     "labs.own_digits": {"files"},
     "labs.kept_drawings": {"checks", "files", "labs.own_digits", "runs"},
     "labs.clinic": {"data", "files", "runs", "training"},
+    "labs.broken": {"data", "live", "model", "quick", "training"},
     "labs.confidence": {"predictions"},
     "labs.networks": {"model"},
     "labs.data_parallel": {"checks", "data", "files", "labs.networks", "quick", "training"},
@@ -80,9 +84,16 @@ MAY_IMPORT = {
         "training",
         "widgets.panel",
     },
+    "widgets.case": {"labs.broken", "plots", "widgets.panel"},
     "widgets.scaling": {"labs.scaling", "widgets.panel"},
     "widgets.pad": {"labs.own_digits", "plots", "predictions", "widgets.panel"},
 }
+MAY_IMPORT |= {name: {"exercises.checking"} for name in MODULES if name.startswith("exercises.lesson_")}
+MAY_IMPORT["exercises.comparing"] = {"exercises.checking"}
+for LESSON in ("05", "06", "07", "09"):
+    MAY_IMPORT[f"exercises.lesson_{LESSON}"] = {"exercises.checking", "exercises.comparing"}
+MAY_IMPORT["exercises.lesson_06"] |= {"labs.ledger"}
+MAY_IMPORT["exercises.lesson_07"] |= {"labs.clinic"}
 LESSONS_1_TO_5 = ("data", "model", "training", "runs", "predictions", "plots")
 NOT_FOR_LESSONS = {"benchmarks", "dev"}
 ON_PYPI = {"pytorch": "torch", "jupyterlab_rise": "jupyterlab-rise", "playwright-python": "playwright"}

@@ -118,7 +118,7 @@ def test_every_finding_has_its_cell():
 
 def test_the_tags_are_known():
     tags = {tag for path in PATHS for cell in code_cells(read(path)) for tag in cell.metadata.get("tags", [])}
-    assert all(re.match(f"nbval-check-output$|solution$|{DRAWN}$|mirrors:|holds:", tag) for tag in tags)
+    assert all(re.match(f"nbval-check-output$|solution$|exercise$|{DRAWN}$|mirrors:|holds:", tag) for tag in tags)
 
 
 def cell(source="print(1)", tags=()):

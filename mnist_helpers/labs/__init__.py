@@ -1,1 +1,1 @@
-"""What lessons 6, 7 and 9 bring: measured runs, own digits, the error clinic, and one network in several processes."""
+"""What lessons 6 to 9 bring: runs, own digits, the error clinic, broken trainings, one network in several processes."""

@@ -1,5 +1,5 @@
 """Panels with sliders. Those of lessons 1 to 5 stand here, lesson 6's in `widgets.ledger`, lesson 7's in `widgets.pad`
-and `widgets.clinic`, lesson 9's in `widgets.scaling`; they load more libraries.
+and `widgets.clinic`, lesson 8's in `widgets.case`, lesson 9's in `widgets.scaling`; they load more libraries.
 """
 
 from mnist_helpers.widgets.descent import descent_explorer

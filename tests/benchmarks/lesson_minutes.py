@@ -27,7 +27,7 @@ FOLDED = r"(?s)<details>.*?</details>"
 def reading_minutes(notebook: nbformat.NotebookNode) -> float:
     """Minutes to read a lesson and to try its sliders, without the exercises and without waiting for its cells."""
     text = re.sub(FOLDED, "", "\n".join(cell.source for cell in markdown_cells(notebook)))
-    code = [cell for cell in code_cells(notebook) if "solution" not in cell.metadata.get("tags", [])]
+    code = [cell for cell in code_cells(notebook) if not {"solution", "exercise"} & set(cell.metadata.get("tags", []))]
     lines = sum(bool(line.strip()) for cell in code for line in cell.source.splitlines())
     outputs = [output for cell in code for output in cell.outputs]
     figures = sum("image/png" in output.get("data", {}) for output in outputs)
@@ -39,7 +39,8 @@ def reading_minutes(notebook: nbformat.NotebookNode) -> float:
 def exercise_minutes(notebook: nbformat.NotebookNode) -> float:
     """Minutes for the exercises in the text and at the end."""
     inside = sum("solution" in cell.metadata.get("tags", []) for cell in code_cells(notebook))
-    return EXERCISE * (inside + markdown_cells(notebook)[-1].source.count("<details>"))
+    text = "\n".join(cell.source for cell in markdown_cells(notebook))
+    return EXERCISE * (inside + text.rpartition("## Try it")[2].count("<details>"))
 
 
 def class_minutes(notebook: nbformat.NotebookNode) -> tuple[int, int]:
