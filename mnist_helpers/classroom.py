@@ -50,15 +50,21 @@ def unsolved(cell: dict) -> dict:
     return {**cell, "source": [EMPTY], "outputs": [], "execution_count": None, "metadata": shown}
 
 
+def notebooks_in(lessons: Path) -> list[Path]:
+    """The notebooks in a folder, in order. Raises FileNotFoundError where there are none."""
+    found = sorted(lessons.glob("*.ipynb"))
+    if not found:
+        raise FileNotFoundError(f"no notebooks in {lessons}; name the folder that has them with --lessons")
+    return found
+
+
 def strip(folder: Path, lessons: Path = NOTEBOOKS, notes: bool = False, overwrite: bool = False) -> list[Path]:
     """Write every notebook in `lessons` without its solutions into `folder`; gives the new files.
 
     Raises FileNotFoundError where there are no notebooks, ValueError if `folder` is the lessons' own, and
     FileExistsError, before anything is written, if a file is there already and `overwrite` was not asked for.
     """
-    sources = sorted(lessons.glob("*.ipynb"))
-    if not sources:
-        raise FileNotFoundError(f"no notebooks in {lessons}; name the folder that has them with --lessons")
+    sources = notebooks_in(lessons)
     if folder.resolve() == lessons.resolve():
         raise ValueError(f"{folder} holds the lessons themselves; name another folder")
     there = [path.name for path in sources if (folder / path.name).exists()]
@@ -72,10 +78,11 @@ def strip(folder: Path, lessons: Path = NOTEBOOKS, notes: bool = False, overwrit
 
 
 def teaching_notes(lessons: Path = NOTEBOOKS) -> str:
-    """What each lesson says it is for, and the teaching note of each section, as one Markdown text."""
-    return "\n\n".join(
-        notes_of(json.loads(path.read_text(encoding="utf-8"))) for path in sorted(lessons.glob("*.ipynb"))
-    )
+    """What each lesson says it is for, and the teaching note of each section, as one Markdown text.
+
+    Raises FileNotFoundError where there are no notebooks.
+    """
+    return "\n\n".join(notes_of(json.loads(path.read_text(encoding="utf-8"))) for path in notebooks_in(lessons))
 
 
 def notes_of(notebook: dict) -> str:
@@ -97,14 +104,14 @@ def main(arguments: list[str] | None = None) -> None:
     stripping.add_argument("--overwrite", action="store_true", help="replace notebooks that are there already")
     commands.add_parser("notes", help="print all teaching notes")
     options = parser.parse_args(arguments)
-    if options.command == "notes":
-        print(teaching_notes(options.lessons))
-        return
     try:
-        written = strip(options.folder, options.lessons, options.notes, options.overwrite)
+        if options.command == "notes":
+            print(teaching_notes(options.lessons))
+        else:
+            written = strip(options.folder, options.lessons, options.notes, options.overwrite)
+            print(f"{len(written)} notebooks without solutions in {options.folder}")
     except (OSError, ValueError) as error:
         sys.exit(str(error))
-    print(f"{len(written)} notebooks without solutions in {options.folder}")
 
 
 if __name__ == "__main__":

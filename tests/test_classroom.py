@@ -101,6 +101,8 @@ def test_the_lessons_themselves_are_not_touched():
 def test_a_folder_without_notebooks_is_said_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="--lessons"):
         strip(tmp_path / "out", tmp_path)
+    with pytest.raises(SystemExit, match="--lessons"):
+        main(["--lessons", str(tmp_path), "notes"])
 
 
 def test_the_command_prints_every_teaching_note_below_its_heading():

@@ -6,7 +6,7 @@ import linecache
 import math
 import pkgutil
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,11 @@ def values(value: Any, shape: tuple[int, ...], case: str) -> torch.Tensor:
 def near(first: Any, second: Any) -> bool:
     """Whether two numbers, or all numbers of two tensors, agree up to rounding."""
     return bool(np.allclose(np.asarray(first, dtype=float), np.asarray(second, dtype=float), rtol=1e-4, atol=1e-6))
+
+
+def fitting(got: Any, mistakes: Mapping[str, Any], otherwise: str) -> str:
+    """The name of the first mistake that gives the numbers `got`; `otherwise` where none does."""
+    return next((name for name, wrong in mistakes.items() if near(got, wrong)), otherwise)
 
 
 def brief(value: Any) -> str:

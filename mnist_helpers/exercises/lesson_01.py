@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, near, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, fitting, near, number, values
 
 
 def batches_in(answer: Callable) -> Iterator[str]:
@@ -67,10 +67,7 @@ def to_floats(answer: Callable) -> Iterator[str]:
             raise MistakeError(f"{case} gives the shape {shape}: {shapes(count)[shape]}")
         found = values(got, (count, 1, 28, 28), case)
         if not near(found, right):
-            reason = next(
-                (words for words, other in wrong_scales(right).items() if near(found, other)), "the numbers are others"
-            )
-            raise MistakeError(f"{case}: {reason}")
+            raise MistakeError(f"{case}: {fitting(found, wrong_scales(right), 'the numbers are others')}")
         yield f"{count} images, brightest pixel {brightest - 1}: right"
 
 

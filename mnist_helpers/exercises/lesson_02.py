@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, near, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, fitting, near, number, values
 
 
 def parameters(answer: Callable) -> Iterator[str]:
@@ -90,7 +90,7 @@ def trouble_with_probabilities(got: object, logits: torch.Tensor, case: str) -> 
         "softmax was applied twice": sure.softmax(dim=1).max(dim=1).values,
         "these are sigmoids, one class against nothing": logits.sigmoid().max(dim=1).values,
     }
-    return next((words for words, other in wrong.items() if near(found, other)), "the probabilities are others")
+    return fitting(found, wrong, "the probabilities are others")
 
 
 def near_to(value: object, right: torch.Tensor) -> bool:

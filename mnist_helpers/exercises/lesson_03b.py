@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from mnist_helpers import evaluate, train_step
-from mnist_helpers.exercises.checking import Exercise, MistakeError, near, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, fitting, near, number, values
 
 
 def random_batch(images: int, classes: int) -> tuple[Tensor, Tensor]:
@@ -57,7 +57,7 @@ def cross_entropy(answer: Callable) -> Iterator[str]:
         got, right = number(value, case), F.cross_entropy(logits, labels)
         mistakes = loss_mistakes(logits, labels)
         if not near(got, right):
-            why = next((name for name, wrong in mistakes.items() if near(got, wrong)), "that is not the cross-entropy")
+            why = fitting(got, mistakes, "that is not the cross-entropy")
             raise MistakeError(f"{case} gives {got:.4f}, not {right:.4f}: {why}")
         yield f"logits of shape ({images}, {classes}): {right:.4f}"
     yield from large_logits(answer)
@@ -263,7 +263,7 @@ def loss_and_accuracy(value: Any, case: str) -> list[float]:
 def compare(kind: str, got: float, right: float, mistakes: dict[str, float], case: str) -> None:
     """Raise MistakeError with the name of the mistake where a value is not right."""
     if not near(got, right):
-        why = next((words for words, wrong in mistakes.items() if near(got, wrong)), f"that is not the {kind}")
+        why = fitting(got, mistakes, f"that is not the {kind}")
         raise MistakeError(f"{case}: the {kind} comes out as {got:.4f}, not {right:.4f}: {why}")
 
 

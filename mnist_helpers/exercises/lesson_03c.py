@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, near, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, fitting, near, number, values
 
 Results = dict[int, float]  # an accuracy, as a share from 0 to 1, for each seed
 
@@ -112,8 +112,8 @@ def interval(answer: Callable) -> Iterator[str]:
         if not near((low + high) / 2, mean):
             raise MistakeError(f"{case}: the middle of your interval is {(low + high) / 2:.4f}, the mean is {mean:.4f}")
         if not near((high - low) / 2, half):
-            known, got = interval_mistakes(sample), (high - low) / 2
-            why = next((words for words, wrong in known.items() if near(got, wrong)), "that is too wide or too narrow")
+            got = (high - low) / 2
+            why = fitting(got, interval_mistakes(sample), "that is too wide or too narrow")
             raise MistakeError(f"{case}: your interval is mean ± {got:.5f}, it should be ± {half:.5f}: {why}")
         yield f"{case}: {mean:.3f} ± {half:.3f}"
 
@@ -154,8 +154,7 @@ def enough_seeds(answer: Callable) -> Iterator[str]:
         got = number(answer(sd, half), case)
         if got != right:
             why = "one run alone has no spread: at least 2 are needed" if got < 2 else ""
-            known = (words for words, wrong in count_mistakes(sd, half).items() if near(got, wrong))
-            why = why or next(known, "that is not the smallest number of seeds")
+            why = why or fitting(got, count_mistakes(sd, half), "that is not the smallest number of seeds")
             raise MistakeError(f"{case} gives {got:g}, not {right}: {why}")
         yield f"{case}: {right} seeds"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from mnist_helpers import History
-from mnist_helpers.exercises.checking import Exercise, MistakeError, near, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, fitting, number, values
 
 LOSSES = {
     "falls, then rises": [1.4, 0.7, 0.5, 0.45, 0.47, 0.52, 0.6],
@@ -56,7 +56,7 @@ def best_epoch(answer: Callable) -> Iterator[str]:
             "that is the last epoch": len(losses),
         }
         if got != right:
-            why = next((words for words, value in wrong.items() if near(got, value)), "that is not the best epoch")
+            why = fitting(got, wrong, "that is not the best epoch")
             raise MistakeError(f"{told}: your answer is {got:g}, not {right}: {why}")
         yield f"{case}: epoch {right}"
 

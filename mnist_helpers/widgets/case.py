@@ -40,8 +40,7 @@ def case_file(runs: Mapping[str, Trained], healthy: Sequence[Trained]) -> Panel:
     """Look at the symptoms of broken runs and say which fault it is.
 
     `runs`: a run for each case, by its letter; `healthy`: runs to compare with. Controls: `case`, and `diagnosis`, a
-    name of a fault. Raises ValueError without a case or with fewer than two
-    healthy runs.
+    name of a fault. Raises ValueError without a case or with fewer than two healthy runs.
     """
     if not runs or len(healthy) < 2:
         raise ValueError(f"at least one case and two healthy runs are needed, got {len(runs)} and {len(healthy)}")
@@ -110,7 +109,7 @@ def draw_accuracy(ax: Axes, run: Trained, healthy: Sequence[Trained]) -> None:
         ax.plot(range(1, len(curve) + 1), curve, marker=marker, markersize=5, color=COLORS[part], label=LABELS[part])
     ax.set(xlabel="epoch", title="accuracy", ylim=(0, 1.02), xticks=range(2, 11, 2))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.legend(loc="lower right", fontsize=12)
+    ax.legend(loc="best", fontsize=12)
 
 
 def draw_numbers(ax: Axes, run: Symptoms, limits: Mapping[str, tuple[float, float]]) -> list[str]:
