@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+from lessons import PATHS, read
 from mnist_helpers.diagrams import NEGATIVE, POSITIVE
 from mnist_helpers.plots import COLORS, WRONG
 from mnist_helpers.widgets.images import write_numbers
@@ -44,6 +45,7 @@ def test_lines_and_marks_stand_out_from_white():
         cycle = plt.rcParams["axes.prop_cycle"].by_key()["color"]
         assert {plt.rcParams[f"{part}.facecolor"] for part in ("figure", "savefig", "axes")} == {"white"}
     sources = [path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py")]
+    sources += [cell.source for path in PATHS for cell in read(path).cells if cell.cell_type == "code"]
     found = {name or word for source in sources for name, word in NAMED.findall(source)} - {"none"}
     assert {"black", "gray", WRONG, *COLORS.values()} <= found
     colors = {*[f"#{color.lstrip('#')}" for color in cycle], *found} - set(WITH_ANOTHER_EDGE)
