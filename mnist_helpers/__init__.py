@@ -5,6 +5,7 @@ __version__ = "0.2.0"
 from importlib import import_module
 from typing import Any
 
+from mnist_helpers import alt_text
 from mnist_helpers.data import MNISTData, load_mnist, make_dataset, make_loader, split_train_valid, textbook_dataset
 from mnist_helpers.model import MNISTNet, count_parameters
 from mnist_helpers.predictions import Interval, Predictions, calibration_table, expected_calibration_error, predict
@@ -26,6 +27,8 @@ from mnist_helpers.training import (
     train_epoch,
     train_step,
 )
+
+alt_text.publish()
 
 DRAWING = {  # what is imported when it is first asked for, and matplotlib with it
     "diagrams": ("plot_network", "plot_neuron"),
@@ -52,4 +55,8 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *DRAWING["diagrams"], *DRAWING["plots"]])
 
 
-__all__ = [name for name in __dir__() if not name.startswith("_") and name not in ("Any", "DRAWING", "import_module")]
+__all__ = [
+    name
+    for name in __dir__()
+    if not name.startswith("_") and name not in ("Any", "DRAWING", "alt_text", "import_module")
+]

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from torch import nn
 
+from mnist_helpers.alt_text import neuron_words, tell
 from mnist_helpers.plots import new_axes
 
 NEGATIVE, POSITIVE = "#B2182B", "#2166AC"  # weights: the two ends of the colour map RdBu
@@ -51,6 +52,7 @@ def plot_neuron(
         ax.text(place, -0.85, name, ha="center", va="center", fontweight="bold")
     ax.set(xlim=(-0.8, 10.8), ylim=(len(x) - 0.5, -1.1))
     ax.set_axis_off()
+    tell(ax, neuron_words(x, w, bias))
     return ax
 
 

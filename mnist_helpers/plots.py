@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.ticker import LogLocator, MaxNLocator, PercentFormatter
 
+from mnist_helpers.alt_text import confusion_words, difference_words, gallery_words, tell
 from mnist_helpers.checks import check_whole
 from mnist_helpers.predictions import Predictions, calibration_table
 from mnist_helpers.training import History, Metrics
@@ -37,13 +38,12 @@ def plot_digits(
     `images`: (n, 1, 28, 28) or (n, 28, 28), from 0 (white) to 1 (black). `titles`: n texts or numbers.
     Returns the axes, (rows, columns). Raises ValueError when there is no image or not one title for each.
     """
-    columns = check_whole("columns", columns)
+    columns = min(check_whole("columns", columns), len(images) or 1)
     titles = [""] * len(images) if titles is None else list(titles)
     if not 0 < len(images) == len(titles) <= 1000:
         got = f"{len(images)} images and {len(titles)} titles"
         raise ValueError(f"one title is needed for each image and at least one image, at most 1000: got {got}")
     if axes is None:
-        columns = min(columns, len(images))
         rows = -(-len(images) // columns)
         height = 1.5 if any(title != "" for title in titles) else 1.15
         axes = new_axes(rows, columns, (1.15 * columns, height * rows))
@@ -112,6 +112,7 @@ def plot_predictions(
             ax.set_axis_on()
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=WRONG, linewidth=3)
+    tell(axes.flat[: len(titles)], gallery_words(titles, predictions.correct.tolist()))
     return axes
 
 
@@ -126,8 +127,7 @@ def plot_probabilities(probabilities: torch.Tensor, true_label: int | None = Non
     ax.bar(range(10), probabilities.tolist(), color="#56B4E9", edgecolor="black")
     if true_label is not None:
         true_label = check_whole("true_label", int(true_label), 0, 9)
-        tip = (true_label, float(probabilities[true_label]))
-        arrow = {"arrowstyle": "->", "linewidth": 2}
+        tip, arrow = (true_label, float(probabilities[true_label])), {"arrowstyle": "->", "linewidth": 2}
         ax.annotate("true class", tip, (0, 35), textcoords="offset points", ha="center", arrowprops=arrow)
     ax.set(xticks=range(10), ylim=(0, 1.25), yticks=np.linspace(0, 1, 6), xlabel="class", ylabel="probability")
     ax.grid(axis="x", visible=False)
@@ -143,7 +143,7 @@ def plot_confusion_matrix(predictions: Predictions, *, ax: Axes | None = None) -
     look = {"cmap": "Blues", "colorbar": False, "im_kw": {"norm": PowerNorm(0.35)}, "text_kw": {"fontsize": 13.5}}
     ConfusionMatrixDisplay.from_predictions(predictions.labels, predictions.predicted, labels=range(10), ax=ax, **look)
     ax.set(xlabel="predicted label", ylabel="true label")
-    return ax
+    return tell(ax, confusion_words(predictions.labels.tolist(), predictions.predicted.tolist()))
 
 
 def plot_calibration(predictions: Predictions, *, bins: int | list[float] = 10, ax: Axes | None = None) -> Axes:
@@ -172,14 +172,14 @@ def plot_differences(table: pd.DataFrame, *, axes: np.ndarray | None = None) -> 
     axes = new_axes(1, len(measures), (11, 1.2 + 0.6 * len(settings)))[0] if axes is None else axes
     for ax, measure in zip(axes, measures):
         for row in table[table["measure"] == measure].itertuples():
-            clear = abs(row.mean) > row.half
             look = {"fmt": "o", "markersize": 10, "capsize": 6, "color": "black", "elinewidth": 2.5}
-            face = "black" if clear else "white"
+            face = "black" if abs(row.mean) > row.half else "white"
             ax.errorbar(row.mean, settings.index(row.setting), xerr=row.half, markerfacecolor=face, **look)
         ax.axvline(0, color="gray", linestyle=":")
         ax.set(yticks=range(len(settings)), yticklabels=[], ylim=(len(settings) - 0.5, -0.5))
         ax.set_title("\n".join(textwrap.wrap(measure, 19)))  # four titles in a row would overlap
         ax.locator_params(axis="x", nbins=3)
         ax.grid(axis="y", visible=False)
+        tell(ax, difference_words(measure, table[table["measure"] == measure]))
     axes[0].set_yticklabels(settings)
     return axes

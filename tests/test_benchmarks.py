@@ -75,6 +75,11 @@ def test_the_command_measures_what_is_there_and_names_what_is_missing(few, monke
     assert len(json.loads((tmp_path / "compare.json").read_text())["fit"][0]["rows"]) == 1
 
 
+def test_every_variant_of_fit_can_be_measured(few, tmp_path):
+    found = compare.compare(few, list(peers.VARIANTS), rounds=1, folder=tmp_path)
+    assert list(found) == list(peers.VARIANTS) and all(row["accuracy"] > 0.3 for row in found.values())
+
+
 def made_round(memory, *seconds):
     rows = [{"train": each, "valid": 0.5, "curve": 0.5, "cpu": each, "accuracy": each / 10} for each in seconds]
     return {"rows": rows, "memory": memory}

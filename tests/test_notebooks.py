@@ -146,6 +146,8 @@ def test_told_as_a_lesson(path):
     text = [cell.source for cell in markdown_cells(read(path))]
     headings = re.findall(r"^#+ .*", re.sub(r"```.*?```", "", "\n".join(text), flags=re.S), re.M)
     assert [line for line in headings if line.startswith("# ")] == headings[:1]
+    levels = [len(line.partition(" ")[0]) for line in headings]
+    assert all(below - above <= 1 for above, below in zip(levels, levels[1:])), "a level of headings is left out"
     assert "**Time:**" in text[0] and "you can" in text[0]
     assert headings[-2:] == ["## What we saw", "## Try it"]
     exercises = "\n".join(text).rpartition("## Try it")[2]

@@ -98,6 +98,13 @@ def test_a_plot_makes_one_opaque_figure_in_the_lessons_style_without_a_warning_a
     assert plt.imread("plot.png")[..., 3:].min(initial=1) == 1
 
 
+@EACH_PLOT
+def test_lines_with_a_name_differ_by_more_than_their_colour(predictions, history, draw, shape):
+    for ax in np.ravel(draw(predictions, history, None)):
+        looks = [(line.get_linestyle(), line.get_marker()) for line in ax.lines if line.get_label()[0] != "_"]
+        assert len(looks) == len(set(looks))
+
+
 def test_the_lessons_style_has_an_opaque_figure_readable_letters_and_the_colours_of_the_three_sets():
     with plt.style.context(STYLE):
         assert to_rgba(plt.rcParams["figure.facecolor"])[3] == 1 and plt.rcParams["font.size"] >= 12

@@ -31,6 +31,7 @@ MODULES = {
 }
 TREES = {name: ast.parse(source) for name, source in MODULES.items()}
 MAY_IMPORT = {
+    "alt_text": set(),
     "checks": set(),
     "classroom": {"files"},
     "files": set(),
@@ -40,8 +41,8 @@ MAY_IMPORT = {
     "training": {"checks", "quick"},
     "predictions": {"checks", "data", "training"},
     "runs": {"checks", "data", "files", "model", "training"},
-    "plots": {"checks", "predictions", "training"},
-    "diagrams": {"plots"},
+    "plots": {"alt_text", "checks", "predictions", "training"},
+    "diagrams": {"alt_text", "plots"},
     "live": {"data", "model", "quick", "training"},
     "exercises.progress": {"exercises.checking", "files", "runs"},
     "exercises.checking": {"exercises.progress"},
@@ -89,7 +90,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT |= {name: {"exercises.checking"} for name in MODULES if name.startswith("exercises.lesson_")}
 MAY_IMPORT["exercises.comparing"] = {"exercises.checking"}
-for LESSON in ("05", "06", "07", "09"):
+for LESSON in ("05", "06", "07", "08", "09"):
     MAY_IMPORT[f"exercises.lesson_{LESSON}"] = {"exercises.checking", "exercises.comparing"}
 MAY_IMPORT["exercises.lesson_06"] |= {"labs.ledger"}
 MAY_IMPORT["exercises.lesson_07"] |= {"labs.clinic"}
@@ -126,7 +127,8 @@ def declared(pyproject):
 def conda():
     """The packages of environment.yml, under pip's names."""
     lines = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    packages = requirements(line for line in lines if isinstance(line, str))
+    with_pip = [line for part in lines if isinstance(part, dict) for line in part["pip"] if not line.startswith("-e")]
+    packages = requirements([*with_pip, *(line for line in lines if isinstance(line, str))])
     for name, on_pypi in ON_PYPI.items():
         packages[on_pypi] = packages.pop(name)
     return packages
@@ -224,7 +226,7 @@ def test_a_module_imports_only_the_siblings_below_it(module):
 @pytest.mark.parametrize(
     "package, users",
     [
-        ("matplotlib", {"plots", "diagrams", *WIDGETS}),
+        ("matplotlib", {"alt_text", "plots", "diagrams", *WIDGETS}),
         ("ipywidgets", WIDGETS),
         ("ipycanvas", {"widgets.pad"}),
         ("joblib", {"labs.clinic", "labs.sweep.work"}),

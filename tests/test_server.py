@@ -1,5 +1,7 @@
 """The extensions of Jupyter: the server's, which lets large photos through, and JupyterLab's, for slides and keys."""
 
+import copy
+import html
 import importlib.util
 import json
 import re
@@ -10,6 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from nbconvert import HTMLExporter, SlidesExporter
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "mnist_helpers/jupyter/serverextension/mnist_helpers_server.py"  # installing it makes a copy
@@ -60,3 +64,16 @@ def test_the_extension_of_jupyterlab_acts_on_these_panels_only():
     listeners = re.findall(r"addEventListener\(.*=> \{\n +if \((.*)\)", script)
     assert len(listeners) == script.count("addEventListener(") == 4
     assert all("in_panel(" in each or ".mnist-panel" in each for each in listeners)
+
+
+def test_nbconvert_keeps_the_text_alternatives_of_figures():
+    config = json.loads((SOURCE.parent / "jupyter_nbconvert_config.json").read_text(encoding="utf-8"))
+    (named,) = config["HTMLExporter"]["preprocessors"]
+    assert named == "mnist_helpers_server.with_alt_texts"
+    metadata = {"image/png": {"alt": 'falls "a" < b'}}
+    outputs = [new_output("display_data", {"image/png": "AAAA"}, metadata=each) for each in (metadata, {})]
+    for exporter in (HTMLExporter, SlidesExporter):
+        notebook = new_notebook(cells=[new_code_cell("plot()", outputs=copy.deepcopy(outputs))])
+        page, _ = exporter(preprocessors=[EXTENSION.with_alt_texts]).from_notebook_node(notebook)
+        images = re.findall("<img[^>]*>", page)
+        assert len(images) == 2 and 'falls "a" < b' in html.unescape(images[0]) and "No description" in images[1]

@@ -135,7 +135,7 @@ def check(name: str, answer: Any) -> None:
         number = min(tries, len(hints))
         print(f"  wrong: {report.wrong}\n  hint {number} of {len(hints)}: {hints[number - 1]}")
         if tries >= len(hints):
-            print("  The solution is folded below the cell.")
+            print("  A solution is folded below the cell, unless your teacher left it out.")
 
 
 def number(value: Any, case: str) -> float:
@@ -169,6 +169,6 @@ def fitting(got: Any, mistakes: Mapping[str, Any], otherwise: str) -> str:
 
 
 def brief(value: Any) -> str:
-    """A value for a message, cut after 60 characters."""
-    text = f"{type(value).__name__} {value!r}" if value is not None else "None (is there a `return`?)"
+    """A value for a message, in one line, cut after 60 characters."""
+    text = " ".join(f"{type(value).__name__} {value!r}".split()) if value is not None else "None (is there a `return`?)"
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -213,7 +213,7 @@ class RepairLab(LivePanel):
         """The run with this shift, epoch by epoch; and the last epoch of all runs so far against their shift."""
         over_epochs, over_shifts = figure.subplots(1, 2, sharey=True)
         ends = dict(sorted(self.runs.items()))
-        styles = zip(self.sets, (COLORS["valid"], "#CC79A7", "#56B4E9"), ("s-", "o--", "^:"))
+        styles = zip(self.sets, (COLORS["valid"], "#CC79A7", "#004000"), ("s-", "o--", "^:"))
         for name, color, style in styles:
             curve = self.runs.get(shift, {}).get(name, [])
             over_epochs.plot(range(1, len(curve) + 1), curve, style, color=color, label=name)

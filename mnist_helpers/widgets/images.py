@@ -73,7 +73,7 @@ def write_numbers(ax: Axes, pixels: np.ndarray, top: int, left: int, chosen: tup
     """The numbers of the 7 × 7 pixels from (top, left) on, that of the chosen (row, column) in bold."""
     for y in range(top, top + 7):
         for x in range(left, left + 7):
-            color = "white" if pixels[y, x] > 127 else "black"
+            color = "white" if pixels[y, x] > 137 else "black"  # which has more contrast
             weight = "bold" if (y, x) == chosen else "normal"
             ax.text(x, y, str(pixels[y, x]), ha="center", va="center", fontsize=13, color=color, fontweight=weight)
 

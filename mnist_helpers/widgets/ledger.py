@@ -234,7 +234,7 @@ def draw_measured(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
     `rows`: in the order of seeds and epochs. A single seed has no interval.
     """
     epochs, means = rows["epoch"].unique(), {}
-    for part in ("train", "valid"):
+    for part, marker in (("train", "o"), ("valid", "s")):
         seeds = pd.DataFrame(rows[f"{part}_{quantity}"].to_numpy().reshape(-1, len(epochs)))
         lines = [np.column_stack([epochs, values]) for values in seeds.to_numpy()]
         ax.add_collection(LineCollection(lines, colors=COLORS[part], alpha=0.3, linewidths=1.2), autolim=False)
@@ -244,7 +244,14 @@ def draw_measured(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
             interval = mean_interval(seeds)
             means[part] = interval.middle
             ax.fill_between(epochs, interval.low, interval.high, color=COLORS[part], alpha=0.35, linewidth=0)
-        ax.plot(epochs, means[part], color=COLORS[part], linewidth=3, label=LABELS[part])
+        look: dict[str, Any] = {
+            "color": COLORS[part],
+            "linewidth": 3,
+            "marker": marker,
+            "markersize": 8,
+            "markevery": 0.12,
+        }
+        ax.plot(epochs, means[part], label=LABELS[part], **look)
     ax.fill_between(epochs, means["train"], means["valid"], color="gray", alpha=0.15, linewidth=0, label="gap")
 
 

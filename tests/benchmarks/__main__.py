@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from .compare import ROOT, compare
+from .first_figure import first_figures
 from .peers import PEERS, VARIANTS
 from .scaling import scaling
 from .startup import startup
@@ -16,10 +17,10 @@ def command_line() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=["compare", "scaling", "startup"],
+        choices=["compare", "scaling", "startup", "first-figure"],
         default="compare",
         help="compare (the default): ways of training, side by side; scaling: seconds and memory as the work grows; "
-        "startup: what a notebook's kernel needs before it trains",
+        "startup: what a kernel needs before it trains; first-figure: from Run All to a lesson's first figure",
     )
     parser.add_argument("--epochs", type=int, default=3, help="epochs in each process (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="processes for each way, in turns (%(default)s)")
@@ -34,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = command_line().parse_args(arguments)
     if options.what == "startup":
         startup(options.rounds)
+    elif options.what == "first-figure":
+        first_figures(options.rounds)
     elif options.what == "scaling":
         scaling(Task(folder="", epochs=options.epochs, images=options.images or 12_000), options.folder)
     else:

@@ -1,5 +1,7 @@
 """What holds for every lesson: the lessons' own files take these classes as theirs, first and last."""
 
+import pytest
+
 from lab_pages import until
 from lessons import PATHS, read, solutions
 
@@ -22,6 +24,36 @@ class AtTheDesk:
         image = panel.node.locator("img").first.bounding_box()
         assert image["x"] >= page["x"] and image["x"] + image["width"] <= page["x"] + page["width"]
         assert panel.node.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+
+    @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+    def test_all_that_is_ours_has_a_name_for_screen_readers_and_enough_contrast(self, lesson, theme):
+        """In texts, outputs and panels axe-core finds nothing serious; what is around them is JupyterLab's."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        lesson.look(theme)
+        with lesson.all_in_view():
+            shown = lesson.page.locator(".jp-RenderedMarkdown, .jp-OutputArea-output").count()
+            result = Axe().run(lesson.page, OURS, EVERYTHING)
+        looked_at = {each["id"]: len(each["nodes"]) for each in result.response["passes"]}
+        assert looked_at["color-contrast"] > shown, "one place in view is not the whole lesson"
+        assert looked_at.keys() & NAMES and lesson.page.locator("img[alt]").count()
+        serious = [each for each in result.response["violations"] if each["impact"] in ("serious", "critical")]
+        assert [(each["id"], node["html"][:300]) for each in serious for node in each["nodes"]] == []
+        assert lesson.page.locator(".mnist-panel").evaluate_all(UNREACHABLE) == []
+
+
+OURS = {  # but the code in texts: JupyterLab's dark theme gives its comments less contrast
+    "include": [".jp-RenderedMarkdown", ".jp-OutputArea-output"],
+    "exclude": [".jp-RenderedMarkdown pre"],
+}
+EVERYTHING = {  # but how a link looks, which is the theme's
+    "resultTypes": ["violations", "passes"],
+    "rules": {"link-in-text-block": {"enabled": False}},
+}
+NAMES = {"aria-input-field-name", "select-name"}  # axe's rules for sliders, and for lists of choices
+UNREACHABLE = """panels => panels
+    .flatMap(panel => [...panel.querySelectorAll('[role=slider], button, select, input, canvas')])
+    .filter(node => node.checkVisibility() && !node.disabled && node.tabIndex < 0).map(node => node.outerHTML)"""
 
 
 class WithSliders:

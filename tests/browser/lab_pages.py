@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
@@ -23,6 +24,12 @@ SETTINGS = "--no-browser --allow-root --ServerApp.port_retries=0 --LabApp.expose
 NOTEBOOK = "jupyterapp.shell.currentWidget.content"
 CODE_CELLS = f"{NOTEBOOK}.widgets.map(cell => cell.model).filter(model => model.type === 'code')"
 KERNEL = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+BELOW = """() => {
+    const view = document.querySelector('.jp-WindowedPanel-outer'), cells = [...view.querySelectorAll('.jp-Cell')];
+    view.scrollTop = 0;
+    const below = cells.at(-1).getBoundingClientRect().bottom - view.getBoundingClientRect().bottom;
+    const skipped = cells.filter(cell => !cell.checkVisibility({ contentVisibilityAuto: true })).length;
+    return Math.max(Math.ceil(below), 0) + skipped; }"""
 IN_TIME = """(promise, seconds) => Promise.race([promise,
     new Promise((_, reject) => setTimeout(() => reject(new Error(`no answer in ${seconds} s`)), 1000 * seconds))])"""
 HASH = f"""image => ({IN_TIME})(image.decode(), 20).then(() => fetch(image.src)).then(answer => answer.arrayBuffer())
@@ -111,6 +118,29 @@ class Lesson:
         failed = "model => model.outputs.toJSON().some(output => output.output_type === 'error')"
         done = f"() => {CODE_CELLS}.every({has_run}) || {CODE_CELLS}.some({failed})"
         self.page.wait_for_function(done, timeout=1000 * seconds, polling=200)
+
+    def look(self, theme):
+        """Choose a theme of JupyterLab."""
+        self.command("apputils:change-theme", {"theme": theme})
+        self.page.wait_for_function("theme => document.body.dataset.jpThemeName === theme", arg=theme)
+
+    @contextmanager
+    def all_in_view(self):
+        """Within a `with` block the page is as tall as the lesson; axe-core does not look at what is scrolled away."""
+        size = self.page.viewport_size
+        self.page.evaluate("document.body.style.height = '100vh'")  # JupyterLab's 0 would mean to axe: not visible
+
+        def taller():
+            hidden = self.page.evaluate(BELOW)  # of cells that were never in view JupyterLab has only an estimate
+            self.page.set_viewport_size({**size, "height": self.page.viewport_size["height"] + hidden})
+            return hidden
+
+        try:
+            until(lambda hidden: hidden == 0, taller, pause=0.5, twice=True)
+            yield
+        finally:
+            self.page.evaluate("document.body.style.height = ''")
+            self.page.set_viewport_size(size)
 
     def tell(self, code, expression="None", seconds=60):
         """Run Python code in the lesson's kernel as a cell would; returns the value of an expression after it."""

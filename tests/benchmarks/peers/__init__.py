@@ -13,6 +13,9 @@ PEERS = {  # what the tables call it: its module, and the packages it needs
 VARIANTS = {  # of fit, with one of its settings taken back: for a look, not in the table unless asked for
     "fit, all threads": ("helpers_all_threads", ()),
     "fit, with denormals": ("helpers_with_denormals", ()),
+    "fit, DataLoader": ("helpers_dataloader", ()),
+    "fit, small batches": ("helpers_small_batches", ()),
+    "fit, plain Adam": ("helpers_plain_adam", ()),
 }
 
 

@@ -1,0 +1,46 @@
+"""How long it takes from Run All to the first figure of each lesson, the start of the kernel included."""
+
+import copy
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def up_to_first_figure(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A copy that ends with the cell that draws the first figure, as the stored outputs tell."""
+    begun, cells = copy.deepcopy(notebook), notebook.cells
+    with_figure = [
+        place
+        for place, cell in enumerate(cells)
+        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
+    ]
+    begun.cells = begun.cells[: with_figure[0] + 1]
+    return begun
+
+
+def seconds_to_run(notebook: nbformat.NotebookNode, folder: Path) -> float:
+    """The seconds that a new kernel takes for all cells."""
+    client = NotebookClient(copy.deepcopy(notebook), timeout=600, resources={"metadata": {"path": str(folder)}})
+    started = time.perf_counter()
+    client.execute()
+    return time.perf_counter() - started
+
+
+def first_figures(rounds: int) -> None:
+    """Print the medians for all lessons that draw a figure."""
+    print(f"{'':26}{'seconds':>9}   (medians of {rounds} kernels, lowest and highest)")
+    with tempfile.TemporaryDirectory() as runs:  # a fresh place, so that no lesson loads what another one made
+        os.environ["MNIST_RUNS_DIR"] = runs
+        for path in sorted((ROOT / "notebooks").glob("0[1-9]*.ipynb")):
+            begun = up_to_first_figure(nbformat.read(path, as_version=4))
+            seconds = [seconds_to_run(begun, path.parent) for _ in range(rounds)]
+            print(f"{path.stem:26}{statistics.median(seconds):9.1f}   ({min(seconds):.1f}–{max(seconds):.1f})")
+            sys.stdout.flush()
