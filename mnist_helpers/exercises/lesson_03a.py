@@ -112,10 +112,10 @@ def momentum_path(answer: Callable) -> Iterator[str]:
             [number(place, f"{case}: a place") for place in got], (steps + 1,), f"{case}: the list of places"
         )
         if not near(found, right):
-            names = [
-                kind for kind in WRONG_PATHS if near(found, path(bowl(curvature, 0.0), w, lr, steps, momentum, kind))
-            ]
-            raise MistakeError(f"{case}: {WRONG_PATHS[names[0]] if names else 'the places are not the right ones'}")
+            made = {
+                told: path(bowl(curvature, 0.0), w, lr, steps, momentum, kind) for kind, told in WRONG_PATHS.items()
+            }
+            raise MistakeError(f"{case}: {fitting(found, made, 'the places are not the right ones')}")
         yield f"{case}: {', '.join(f'{place:.3f}' for place in right)}"
 
 
