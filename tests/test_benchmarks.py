@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import compare, peers, task
+from benchmarks.first_figure import up_to_first_figure
 from benchmarks.peers.floor import Floor
+from lessons import PATHS, code_cells, read
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,15 @@ def test_the_command_measures_what_is_there_and_names_what_is_missing(few, monke
 def test_every_variant_of_fit_can_be_measured(few, tmp_path):
     found = compare.compare(few, list(peers.VARIANTS), rounds=1, folder=tmp_path)
     assert list(found) == list(peers.VARIANTS) and all(row["accuracy"] > 0.3 for row in found.values())
+
+
+def test_a_lesson_is_cut_behind_its_first_figure():
+    notebook = read(next(path for path in PATHS if path.stem == "04_curves"))
+    begun = up_to_first_figure(notebook)
+    shown = [
+        "image/png" in str([output.get("data", {}).keys() for output in cell.outputs]) for cell in code_cells(begun)
+    ]
+    assert shown.index(True) == len(shown) - 1 and begun.cells == notebook.cells[: len(begun.cells)]
 
 
 def made_round(memory, *seconds):

@@ -92,6 +92,16 @@ def test_an_error_in_the_answer_is_told_with_its_line(capsys):
     assert "your code raised TypeError" in printed and "return sizes + 1" in printed
 
 
+def test_an_answer_that_is_interrupted_is_told_so(capsys):
+    def endless(slope, w, lr, small):
+        raise KeyboardInterrupt  # as Kernel, Interrupt does in a loop without an end
+
+    check("03a.1", endless)
+    printed = capsys.readouterr().out
+    assert "stopped before it came to an end" in printed and "raise KeyboardInterrupt" in printed
+    assert "hint 1" in printed
+
+
 def test_progress_is_kept_and_shown(capsys):
     show_progress()
     assert "none yet" in capsys.readouterr().out

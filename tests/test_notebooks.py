@@ -33,6 +33,8 @@ from mnist_helpers.labs.ledger import (
     paired_differences,
     select,
 )
+from mnist_helpers.runs import SHIPPED, load_run
+from mnist_helpers.widgets.network import dropout_draws
 
 CHECKS = r"checked\(|names_batch_size$"  # decorators that stay out of the lessons
 
@@ -237,6 +239,14 @@ def test_lesson_1_says_what_the_pixels_show(sample):
     assert 0 < (edges == 255).float().mean() < 0.02, "0 and 255 are neighbours in few places"
     at_once = [(pixels.diff(dim=dim).abs() == 255).flatten(1).any(dim=1) for dim in (2, 3)]
     assert 0.4 < (at_once[0] | at_once[1]).float().mean() < 0.6, "in about half of the images at least one"
+
+
+def test_lesson_2_says_that_more_draws_go_wrong_at_a_higher_rate(sample):
+    image = sample.valid.tensors[0][sample.valid.tensors[1] == 0][:1]
+    model = load_run(SHIPPED, None, "cpu").model
+    answers = [dropout_draws(model, image, rate, True, seed=0)[1].argmax(dim=1) for rate in (0.2, 0.4, 0.6, 0.8)]
+    right = [int((each == 0).sum()) for each in answers]
+    assert right == sorted(right, reverse=True) and right[0] > 190 and 0 < right[-1] < 150
 
 
 def test_lesson_3c_says_what_the_ledger_shows(runs):

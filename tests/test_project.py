@@ -90,7 +90,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT |= {name: {"exercises.checking"} for name in MODULES if name.startswith("exercises.lesson_")}
 MAY_IMPORT["exercises.comparing"] = {"exercises.checking"}
-for LESSON in ("05", "06", "07", "08", "09"):
+for LESSON in ("04", "05", "06", "07", "08", "09"):
     MAY_IMPORT[f"exercises.lesson_{LESSON}"] = {"exercises.checking", "exercises.comparing"}
 MAY_IMPORT["exercises.lesson_06"] |= {"labs.ledger"}
 MAY_IMPORT["exercises.lesson_07"] |= {"labs.clinic"}

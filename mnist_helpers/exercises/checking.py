@@ -102,12 +102,15 @@ def examine(name: str, answer: Any) -> Report:
                 right.append(line)
         except MistakeError as mistake:
             return Report(tuple(right), str(mistake))
+        except KeyboardInterrupt as stopped:
+            told = "it was stopped before it came to an end: does a loop wait for a value that never changes?"
+            return Report(tuple(right), f"{told}{where(stopped)}")
         except Exception as error:
             return Report(tuple(right), f"your code raised {type(error).__name__}: {error}{where(error)}")
     return Report(tuple(right))
 
 
-def where(error: Exception) -> str:
+def where(error: BaseException) -> str:
     """The last line of the student's own code that an error went through; "" where there is none."""
     package = str(Path(__file__).parent)
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(package)]

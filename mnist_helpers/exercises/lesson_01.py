@@ -41,14 +41,13 @@ def wrong_scales(right: torch.Tensor) -> dict[str, torch.Tensor]:
     """What typical mistakes in scaling give in place of `right`, by what is wrong."""
     return {
         "the pixels are still between 0 and 255": 255 * right,
-        "white is 255, not 256": right * 255 / 256,
-        "all but the whitest pixels became 0: divide with /, not with //": right.floor(),
+        "full ink is 255, not 256": right * 255 / 256,
+        "all but full ink became 0: divide with /, not with //": right.floor(),
         "the pixels are rounded to 0 and 1": right.round(),
         "the pixels are divided by 255 twice": right / 255,
-        "the darkest and the brightest pixel of these images decide; white must be 255 for all images": right
-        / right.max(),
+        "the largest number of these images decides; full ink must be 255 for all images": right / right.max(),
         "the result is between −1 and 1": 2 * right - 1,
-        "black and white are exchanged": 1 - right,
+        "ink and paper are exchanged": 1 - right,
     }
 
 
@@ -60,15 +59,15 @@ def to_floats(answer: Callable) -> Iterator[str]:
         case, right = f"the call with pixels of shape {tuple(pixels.shape)}", pixels[:, None].double() / 255
         got = answer(pixels.clone())
         if isinstance(got, torch.Tensor) and got.dtype != torch.float32:
-            whole = "" if got.dtype.is_floating_point else "; to divide bytes with / (not with //) gives that"
+            whole = "" if got.dtype.is_floating_point else "; dividing bytes with / (not //) gives that"
             raise MistakeError(f"{case} gives {got.dtype}: a network wants torch.float32{whole}")
         shape = tuple(getattr(got, "shape", ()))
         if shape != right.shape and shape in shapes(count):
             raise MistakeError(f"{case} gives the shape {shape}: {shapes(count)[shape]}")
         found = values(got, (count, 1, 28, 28), case)
         if not near(found, right):
-            raise MistakeError(f"{case}: {fitting(found, wrong_scales(right), 'the numbers are others')}")
-        yield f"{count} images, brightest pixel {brightest - 1}: right"
+            raise MistakeError(f"{case}: {fitting(found, wrong_scales(right), 'the numbers are not the right ones')}")
+        yield f"{count} image{'s' * (count > 1)}, largest number {brightest - 1}: right"
 
 
 def indices(part: Any, case: str) -> list[int]:

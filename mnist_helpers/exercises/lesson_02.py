@@ -90,7 +90,7 @@ def trouble_with_probabilities(got: object, logits: torch.Tensor, case: str) -> 
         "softmax was applied twice": sure.softmax(dim=1).max(dim=1).values,
         "these are sigmoids, one class against nothing": logits.sigmoid().max(dim=1).values,
     }
-    return fitting(found, wrong, "the probabilities are others")
+    return fitting(found, wrong, "the probabilities are not the right ones: do those of one image add up to 1?")
 
 
 def near_to(value: object, right: torch.Tensor) -> bool:
@@ -135,7 +135,7 @@ def in_training(answer: Callable, inputs: torch.Tensor, p: float) -> None:
     wrong_factors = {"they stay as they are; divide by 1 − p": 1.0, "they are divided by p, not by 1 − p": 1 / p}
     wrong_factors["they are multiplied by 1 − p, not divided"] = 1 - p
     if share == 0:
-        raise MistakeError(f"{case}: no value is dropped")
+        raise MistakeError(f"{case}: no value is dropped; is there a draw for each value?")
     if (kept == kept[0]).all() or (kept == kept[:, :1]).all():
         raise MistakeError(f"{case}: one draw decides for a whole row or column; draw for each value")
     if abs(share - p) > 0.02:

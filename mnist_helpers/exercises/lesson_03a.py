@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, near, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, brief, fitting, near, number, values
 
 MANY = 10_000  # calls after which an answer is stopped
 FAR = 1e6  # how far a weight may run
@@ -47,7 +47,8 @@ def steps_needed(answer: Callable) -> Iterator[str]:
         (1.0, 2.0, 2.0, 0.1),
     )
     for curvature, lowest, w, lr in cases:
-        case = f"a slope of {curvature:g} · (w − {lowest:g}), w = {w:g}, lr = {lr:g}, small = 0.01"
+        bottom = f"(w {'−' if lowest >= 0 else '+'} {abs(lowest):g})"
+        case = f"a slope of {curvature:g} · {bottom}, w = {w:g}, lr = {lr:g}, small = 0.01"
         got = number(answer(bowl(curvature, lowest), w, lr, 0.01), f"the call with {case}")
         right = right_count(bowl(curvature, lowest), w, lr, 0.01)
         if got == 0 != right and w < lowest:
@@ -111,17 +112,17 @@ def momentum_path(answer: Callable) -> Iterator[str]:
             [number(place, f"{case}: a place") for place in got], (steps + 1,), f"{case}: the list of places"
         )
         if not near(found, right):
-            names = [
-                kind for kind in WRONG_PATHS if near(found, path(bowl(curvature, 0.0), w, lr, steps, momentum, kind))
-            ]
-            raise MistakeError(f"{case}: {WRONG_PATHS[names[0]] if names else 'the places are others'}")
+            made = {
+                told: path(bowl(curvature, 0.0), w, lr, steps, momentum, kind) for kind, told in WRONG_PATHS.items()
+            }
+            raise MistakeError(f"{case}: {fitting(found, made, 'the places are not the right ones')}")
         yield f"{case}: {', '.join(f'{place:.3f}' for place in right)}"
 
 
 def two_layers(x: Tensor, y: Tensor, w1: float, w2: float, kind: str = "") -> tuple[float, float]:
     """The gradients of mean((w2 · relu(w1 · x) − y)²) for w1 and w2; `kind` names a typical mistake."""
     hidden = (w1 * x).clamp(min=0)
-    error = (w2 * hidden - y) * (1 if kind == "two" else 2)
+    error = (w2 * hidden - y) * {"two": 1, "four": 4}.get(kind, 2)
     gate = torch.ones_like(x) if kind == "gate" else (w1 * x > 0).to(x.dtype)
     weight = 1.0 if kind == "weight" else w2
     total = torch.sum if kind == "sum" else torch.mean
@@ -130,20 +131,23 @@ def two_layers(x: Tensor, y: Tensor, w1: float, w2: float, kind: str = "") -> tu
     return sign * total(error * weight * gate * inner).item(), sign * total(error * hidden).item()
 
 
+WRONG_GRADIENTS = {
+    "two": "the factor 2 from the square is missing",
+    "four": "they are twice too large: is the factor 2 from the square there twice?",
+    "sum": "these are sums over the examples; the loss is a mean",
+    "gate": "where the ReLU is closed, nothing may come through to w1",
+    "weight": "on its way back to w1 the error passes w2, which is missing",
+    "inner": "the derivative of w1 · x is x, which is missing",
+    "sign": "both have the wrong sign: prediction − target",
+}
+
+
 def gradients(answer: Callable) -> Iterator[str]:
     """Both gradients of a network with two layers, by the chain rule."""
-    kinds = {
-        "two": "the factor 2 from the square is missing",
-        "sum": "these are sums over the examples; the loss is a mean",
-        "gate": "where the ReLU is closed, nothing may come through to w1",
-        "weight": "on its way back to w1 the error passes w2, which is missing",
-        "inner": "the derivative of w1 · x is x, which is missing",
-        "sign": "both have the wrong sign: prediction − target",
-    }
     for count, w1, w2 in ((6, 1.5, -0.5), (6, -0.8, 2.0), (1, 0.7, 0.3)):
         x, y = torch.randn(count, dtype=torch.float64), torch.randn(count, dtype=torch.float64)
         x[0] = abs(x[0]) * (1 if w1 > 0 else -1)  # at least one unit is open
-        case, right = f"{count} examples, w1 = {w1}, w2 = {w2}", two_layers(x, y, w1, w2)
+        case, right = f"{count} example{'s' * (count > 1)}, w1 = {w1}, w2 = {w2}", two_layers(x, y, w1, w2)
         got = answer(x.clone(), y.clone(), w1, w2)
         if not hasattr(got, "__len__") or len(got) != 2:
             raise MistakeError(f"{case} should give two gradients, of w1 and of w2, got {brief(got)}")
@@ -151,10 +155,10 @@ def gradients(answer: Callable) -> Iterator[str]:
             raise MistakeError(f"{case} gives numbers for each example; the mean over them is missing")
         found = [number(part, f"{case}: a gradient") for part in got]
         if not near(found, right):
-            names = [kind for kind in kinds if near(found, two_layers(x, y, w1, w2, kind))]
-            turned = "the two are exchanged; that of w1 comes first" if near(found[::-1], right) else ""
             only = " (that of w2 is right)" if near(found[1], right[1]) else ""
-            raise MistakeError(f"{case}: {turned or (kinds[names[0]] if names else f'they are others{only}')}")
+            made = {told: two_layers(x, y, w1, w2, kind) for kind, told in WRONG_GRADIENTS.items()}
+            made["the two are exchanged; that of w1 comes first"] = right[::-1]
+            raise MistakeError(f"{case}: {fitting(found, made, f'they are not the right ones{only}')}")
         yield f"{case}: {right[0]:+.3f} and {right[1]:+.3f}"
 
 
@@ -178,9 +182,9 @@ EXERCISES = {
     "03a.3": Exercise(
         gradients,
         (
-            "go forward first and keep what you meet: hidden = relu(w1 · x), then the error, prediction − y",
-            "the gradient of w2 is the mean of 2 · error · hidden; for w1 the chain goes on: w2, the ReLU's gate, x",
-            "the gate is 1 where w1 · x > 0 and else 0: `(w1 * x > 0)`; both gradients are means over the examples",
+            "go forward first and keep what you meet: h = relu(w1 · x), then error = 2 · (prediction − y)",
+            "the gradient of w2 is the mean of error · h; for w1 the chain goes on: times w2, ReLU's slope, and x",
+            "ReLU's slope is 1 where w1 · x > 0 and else 0: `(w1 * x > 0)`; both gradients are means over the examples",
         ),
     ),
 }

@@ -140,7 +140,10 @@ def trouble_with(calls: list[str]) -> str:
         return "no gradient was computed for the model: `loss.backward()` is missing"
     before = calls[: calls.index("backward")]
     if "step" not in calls:
-        return "the optimizer that you were given did not move the weights: `optimizer.step()` is missing"
+        return (
+            "the optimizer that you were given did not move the weights: `optimizer.step()` is missing, or that of "
+            "another optimizer was called"
+        )
     if "step" in before:
         return "`optimizer.step()` comes before `loss.backward()`, so it does not use the gradients of this batch"
     if calls.count("step") > 1:
@@ -302,7 +305,7 @@ EXERCISES = {
         (
             "the lesson computes the loss of one very sure answer from its logits; do so for each image of the batch",
             "from the logits z of one image: ln(Σ eᶻ) − z of the true class. `logsumexp(dim=1)` gives the first part",
-            "take logits[range(len(labels)), labels] off that first part; then the mean",
+            "subtract logits[range(len(labels)), labels] from that first part; then the mean",
         ),
     ),
     "03b.2": Exercise(
@@ -310,7 +313,7 @@ EXERCISES = {
         (
             "five lines make a step, and one before them sets the mode; what is each of them for?",
             "the mode, forward and loss; then forget the old gradients, compute the new ones, and move the weights",
-            "model.train(); loss = F.cross_entropy(model(images), labels); then zero_grad, backward and step: of what?",
+            "model.train(), loss = F.cross_entropy(model(images), labels), then zero_grad, loss.backward and step",
         ),
     ),
     "03b.3": Exercise(

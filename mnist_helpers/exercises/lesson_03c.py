@@ -113,7 +113,7 @@ def interval(answer: Callable) -> Iterator[str]:
             raise MistakeError(f"{case}: the middle of your interval is {(low + high) / 2:.4f}, the mean is {mean:.4f}")
         if not near((high - low) / 2, half):
             got = (high - low) / 2
-            why = fitting(got, interval_mistakes(sample), "that is too wide or too narrow")
+            why = fitting(got, interval_mistakes(sample), f"that is too {'wide' if got > half else 'narrow'}")
             raise MistakeError(f"{case}: your interval is mean ± {got:.5f}, it should be ± {half:.5f}: {why}")
         yield f"{case}: {mean:.3f} ± {half:.3f}"
 
@@ -135,8 +135,8 @@ def count_mistakes(sd: float, half: float) -> dict[str, float]:
     right, by_z = seeds_for(sd, half), (1.96 * sd / half) ** 2
     return {
         "1.96 is too small for few seeds: t depends on n, so try one n after the other": math.ceil(by_z),
-        "with 1.96, and rounded down": math.floor(by_z),
-        "with 1.96, and not a whole number": by_z,
+        "1.96 stands in place of Student's t, and it is rounded down": math.floor(by_z),
+        "1.96 stands in place of Student's t, and it is not rounded up": by_z,
         "`half` goes from the mean to an end of the interval; you take it for the whole width": seeds_for(sd, half / 2),
         "your interval is twice as wide as it may be": seeds_for(sd, 2 * half),
         "t.ppf(0.95) leaves 5 % on either side; 2.5 % is asked for": seeds_for(sd, half, level=0.95),

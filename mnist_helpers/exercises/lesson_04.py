@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterator
 
 from mnist_helpers import History
-from mnist_helpers.exercises.checking import Exercise, MistakeError, fitting, number, values
+from mnist_helpers.exercises.checking import Exercise, MistakeError, fitting, number
+from mnist_helpers.exercises.comparing import pair
 
 LOSSES = {
     "falls, then rises": [1.4, 0.7, 0.5, 0.45, 0.47, 0.52, 0.6],
@@ -24,6 +25,7 @@ GAPS = {
     "the gap opens slowly": ([0.80, 0.90, 0.95, 0.98, 0.99], [0.795, 0.885, 0.92, 0.925, 0.92], 2.0),
     "wide from the first epoch on": ([0.95, 0.99], [0.90, 0.91], 1.0),
     "it closes again": ([0.80, 0.91, 0.92, 0.95], [0.79, 0.86, 0.90, 0.93], 4.0),
+    "exactly as wide at first": ([0.75, 0.60, 0.875], [0.50, 0.50, 0.50], 25.0),
     "never as wide": ([0.80, 0.90, 0.91], [0.80, 0.895, 0.90], 1.5),
 }
 RUNS = {
@@ -74,8 +76,9 @@ def gap_mistakes(gaps: list[float], points: float) -> dict[str, int | None]:
             [abs(gap) for gap in gaps], points
         ),
         "the epochs are counted from 1, the places in a list from 0": wide[0] - 1,
-        "the accuracies are shares, but `points` are percentage points, each one hundredth": first_wide(
-            [gap / 100 for gap in gaps], points
+        "none found: compare 100 · (training − validation) with `points`, and return None after the loop only": None,
+        "larger than `points` is asked for; a gap of just so many does not count": next(
+            epoch for epoch, gap in enumerate(gaps, start=1) if gap >= points
         ),
         "take the accuracies times 100, or `points` divided by 100, but not both": first_wide(gaps, points / 100),
         "that is the last epoch with such a gap; the first is asked for": wide[-1],
@@ -154,16 +157,17 @@ def early_stopping(answer: Callable) -> Iterator[str]:
     """After which epoch training stops, and which epoch's weights are kept."""
     for case, (losses, patience) in RUNS.items():
         right, given = stopping(losses, patience), f"\n    losses {losses}\n    patience {patience}"
-        found = values(answer(list(losses), patience), (2,), f"{case}: (stop, keep)").tolist()
+        found = pair(answer(list(losses), patience), case)
         if found == [each - 1 for each in right]:
             raise MistakeError(f"{case}: both epochs are one too low: they are counted from 1, not from 0{given}")
         if found != list(right) and found[::-1] == list(right):
             raise MistakeError(f"{case}: both are right, but the epoch after which training stops comes first{given}")
         words = "training stops after epoch", "the weights are those of epoch"
         known = stop_mistakes(losses, patience), keep_mistakes(losses, patience)
-        for part, got, wanted, wrong in zip(words, found, right, known):
+        unknown = "that is when the best epoch so far is `patience` epochs old", "its loss is the lowest until then"
+        for part, got, wanted, wrong, otherwise in zip(words, found, right, known, unknown):
             if got != wanted:
-                why = next((name for name, value in wrong.items() if value == got), "the losses do not say so")
+                why = fitting(got, wrong, otherwise)
                 raise MistakeError(f"{case}: {part} {got:g} in your answer, not {wanted}: {why}{given}")
         yield f"{case}: stops after epoch {right[0]}, keeps epoch {right[1]}"
 

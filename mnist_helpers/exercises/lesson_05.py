@@ -50,7 +50,7 @@ def confusion(answer: Callable) -> Iterator[str]:
             raise MistakeError(f"{case} gives the shape {(classes, classes)}: digits that do not occur need a row, too")
         mistakes = {
             "rows and columns are swapped: the true digit is the row": right.T,
-            "no place is counted twice: `matrix[labels, predicted] += 1` adds 1 to each place once": right > 0,
+            "each place gets at most 1: `matrix[labels, predicted] += 1` adds 1 to each place once": right > 0,
             "these are shares of all images, and counts are asked for": right / images,
             "these are shares of each row, and counts are asked for": right / right.sum(axis=1, keepdims=True).clip(1),
             "only right answers are counted": right * torch.eye(10).numpy(),
@@ -115,7 +115,8 @@ def lowest_threshold(answer: Callable) -> Iterator[str]:
         long = max((place for place in range(len(given)) if untied[place] / (place + 1) >= share), default=0)
         mistakes = {
             "going down from the top, you stop at the first one that is not enough": downwards[max(unbroken - 1, 0)],
-            "that is the highest confidence that is enough, and the lowest is asked for": fits[-1],
+            "exactly the share is enough: compare with >=": enough(confidence, correct, share + 1e-9)[0],
+            "that is the highest confidence that is enough; try them in rising order to find the lowest": fits[-1],
             "images with equal confidence are answered together, or not at all": downwards[long],
             "that is a place in the list": given.index(fits[0]) if fits[0] in given else -1,
             "at this threshold (≥) too many answers are wrong": max(lower, default=-1),

@@ -124,7 +124,7 @@ def draw_runs(figure: Figure, earlier: Sequence[Curve], latest: Curve) -> dict[t
     """
     *axes, names = figure.subplots(1, 3, width_ratios=(4, 4, 3.2))
     lines = dict[tuple[str, str], Line2D]()
-    for ax, quantity, limits in zip(axes, ("loss", "accuracy"), ((0, 2.4), (0.4, 1.01))):
+    for ax, quantity, limits in zip(axes, ("loss", "accuracy"), ((0, 2.4), (0, 1.01))):
         ax.set(xlim=(0, 10.2), xticks=range(0, 11, 2), ylim=limits, xlabel="epoch", ylabel=quantity)
         for curve in earlier:
             draw_curve(ax, curve, quantity, faint=True)

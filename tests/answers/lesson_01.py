@@ -68,7 +68,7 @@ WRONG = {
     "01.2": {
         lambda pixels: pixels[:, None].float(): "between 0 and 255",
         lambda pixels: pixels[:, None] / 256: "not 256",
-        lambda pixels: pixels[:, None] // 255: "torch.float32; to divide",
+        lambda pixels: pixels[:, None] // 255: "torch.float32; dividing",
         lambda pixels: (pixels[:, None] // 255).float(): "not with //",
         lambda pixels: pixels / 255: "the channel is missing",
         lambda pixels: pixels[..., None] / 255: "not behind them",
@@ -77,7 +77,7 @@ WRONG = {
         lambda pixels: pixels / 255 if len(pixels) == 3 else None: "the channel is missing",
         lambda pixels: (pixels[:, None] / 255).squeeze() if len(pixels) == 1 else pixels[:, None] / 255: "batch of one",
         lambda pixels: (pixels[:, None] / 255).round(): "rounded",
-        lambda pixels: pixels[:, None] / pixels.max(): "white must be 255",
+        lambda pixels: pixels[:, None] / pixels.max(): "full ink must be 255",
         lambda pixels: pixels[:, None].double() / 255: "torch.float32",
         lambda pixels: 1 - pixels[:, None] / 255: "exchanged",
         lambda pixels: pixels[:, None] / 127.5 - 1: "between −1 and 1",

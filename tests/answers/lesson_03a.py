@@ -108,10 +108,11 @@ WRONG = {
         lambda slope, w, lr, steps, momentum: path(slope, w, lr, steps + 1, momentum): "one too many",
         lambda *given: path(*given, kind="no lr"): "`lr` is missing",
         lambda *given: path(*given, kind="late"): "the velocity of the step before",
-        lambda slope, w, lr, steps, momentum: path(slope, w, 2 * lr, steps, momentum): "the places are others",
+        lambda slope, w, lr, steps, momentum: path(slope, w, 2 * lr, steps, momentum): "the places are not the right",
     },
     "03a.3": {
         wrong_gradients("two"): "factor 2",
+        wrong_gradients("four"): "twice too large",
         wrong_gradients("sum"): "these are sums",
         wrong_gradients("gate"): "is closed",
         wrong_gradients("weight"): "passes w2",

@@ -36,6 +36,17 @@ def gap_with_torch(train, valid, points):
     return epochs[0] + 1 if len(epochs) else None
 
 
+def gap_gives_up(train, valid, points):
+    for epoch, (one, two) in enumerate(zip(train, valid), start=1):
+        return epoch if 100 * (one - two) > points else None
+    return None
+
+
+def gap_or_equal(train, valid, points):
+    wide = np.subtract(train, valid) >= points / 100
+    return wide.argmax() + 1 if wide.any() else None
+
+
 def gap(of=lambda one, two: 100 * (one - two), choose=lambda wide: wide[0]):
     def answer(train, valid, points):
         wide = [epoch for epoch, pair in enumerate(zip(train, valid), start=1) if of(*pair) > points]
@@ -110,7 +121,9 @@ WRONG = {
         lambda losses: [losses.index(min(losses)) + 1] * 2: "should be one number",
     },
     "04.2": {
-        gap(of=lambda one, two: one - two): "the accuracies are shares",
+        gap(of=lambda one, two: one - two): "compare 100 · (training − validation) with `points`",
+        gap_gives_up: "after the loop only",
+        gap_or_equal: "larger than `points`",
         gap(of=lambda one, two: 100 * (two - one)): "training − validation",
         gap(of=lambda one, two: 100 * abs(one - two)): "no abs()",
         gap(of=lambda one, two: 10_000 * (one - two)): "but not both",
@@ -133,6 +146,8 @@ WRONG = {
         lambda losses, patience: (as_in_the_lesson(losses, patience)[0], best_in_a_loop(losses)): "after the stop",
         lambda losses, patience: [each - 1 for each in as_in_the_lesson(losses, patience)]: "counted from 1",
         lambda losses, patience: as_in_the_lesson(losses, patience)[::-1]: "comes first",
-        lambda losses, patience: as_in_the_lesson(losses, patience)[1]: "should have the shape (2,)",
+        lambda losses, patience: (as_in_the_lesson(losses, patience)[0], 1): "is the lowest until then",
+        lambda losses, patience: (as_in_the_lesson(losses, patience)[0] + 5, 1): "is `patience` epochs old",
+        lambda losses, patience: as_in_the_lesson(losses, patience)[1]: "two numbers, one after the other",
     },
 }

@@ -113,6 +113,18 @@ def position(confidence, correct, share):
     return (confidence == found).nonzero()[0]
 
 
+def from_below_strictly(confidence, correct, share):
+    for threshold in confidence.sort().values:
+        if correct[confidence >= threshold].double().mean() > share:
+            return threshold
+    return float("inf")
+
+
+def in_given_order(confidence, correct, share):
+    enough = (each for each in confidence if correct[confidence >= each].double().mean() >= share)
+    return next(enough, float("inf"))
+
+
 RIGHT = {
     "05.1": [
         lambda logits, labels: (logits.argmax(dim=1) == labels).float().mean(),
@@ -145,7 +157,7 @@ WRONG = {
         lambda predicted, labels: confusion_matrix(labels, predicted, labels=range(10), normalize="true"): "each row",
         confusion_matrix: "swapped",
         lambda predicted, labels: confusion_matrix(labels, predicted): "digits that do not occur",
-        once_only: "counted twice",
+        once_only: "at most 1",
         lambda predicted, labels: torch.diag(counted_by_pairs(predicted, labels).diag()): "only right answers",
         lambda predicted, labels: (10 * labels + predicted).bincount(minlength=100): "the shape",
     },
@@ -164,6 +176,8 @@ WRONG = {
         from_the_top: "stop at the first",
         strictly_above: "too many answers are wrong",
         position: "a place in the list",
+        from_below_strictly: "compare with >=",
+        in_given_order: "in rising order",
         lambda confidence, correct, share: max(listed(confidence, correct, share), 0.9): "highest confidence",
         lambda confidence, correct, share: confidence[correct].min(): "lowest confidence of a right answer",
         lambda confidence, correct, share: from_below(confidence, correct, share) if len(correct) > 2 else 0: "inf",

@@ -15,15 +15,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def up_to_first_figure(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A copy that ends with the cell that draws the first figure, as the stored outputs tell."""
-    begun, cells = copy.deepcopy(notebook), notebook.cells
-    with_figure = [
-        place
-        for place, cell in enumerate(cells)
-        if any("image/png" in output.get("data", {}) for output in cell.get("outputs", []))
-    ]
-    begun.cells = begun.cells[: with_figure[0] + 1]
-    return begun
+    """The notebook without what stands after the cell that draws its first figure, as the stored outputs tell."""
+    outputs = [cell.get("outputs", []) for cell in notebook.cells]
+    drawn = [any("image/png" in output.get("data", {}) for output in of_cell) for of_cell in outputs]
+    return nbformat.from_dict({**notebook, "cells": notebook.cells[: drawn.index(True) + 1]})
 
 
 def seconds_to_run(notebook: nbformat.NotebookNode, folder: Path) -> float:

@@ -9,10 +9,13 @@ const console_module = {
   IConsoleTracker: { name: "@jupyterlab/console:IConsoleTracker" },
 };
 
-// 2. Keys pressed in a slider or button belong to it; otherwise arrow keys, Home and End would turn the slide as well.
+// 2. In the slides keys pressed in a slider or button belong to it; otherwise arrow keys, Home and End would turn the slide,
+// too. In a list of choices they belong to it everywhere: typed to choose "dropout", "dd" would delete the cell.
 const in_panel = node => document.body.classList.contains("rise-enabled") && node.closest(".mnist-panel");
 document.addEventListener("focusin", event => {
-  if (in_panel(event.target)) event.target.setAttribute("data-lm-suppress-shortcuts", ""); // JupyterLab's shortcuts
+  if (in_panel(event.target) || event.target.matches(".mnist-panel select")) {
+    event.target.setAttribute("data-lm-suppress-shortcuts", ""); // JupyterLab's shortcuts
+  }
 });
 document.body.addEventListener("keydown", event => {
   if (in_panel(event.target)) event.stopPropagation(); // reveal.js, which listens at the document
