@@ -306,7 +306,7 @@ def standardized_leads_most_in_the_first_epoch(text):
 
 
 def a_live_run_is_finished(text):
-    ((train, valid),) = numbers(text, r"dropout 0\.5, .*finished at epoch 10\.0 of 10.*accuracy #%.*accuracy #%")
+    ((train, valid),) = numbers(text, r"dropout 0\.5, .*finished at epoch 10 of 10.*accuracy #%.*accuracy #%")
     assert valid < train
 
 

@@ -112,7 +112,7 @@ def training_lab(data: MNISTData) -> TrainingLab:
 def describe(curve: Curve, state: str) -> str:
     """Where the run stands, in one sentence."""
     return (
-        f"{curve}, {state} at epoch {curve.measured_at[-1]:.1f} of 10. Training: {curve.train[-1]}; "
+        f"{curve}, {state} at epoch {round(curve.measured_at[-1], 1):g} of 10. Training: {curve.train[-1]}; "
         f"validation: {curve.valid[-1]}."
     )
 
@@ -196,7 +196,8 @@ def runs_table(runs: Sequence[Curve]) -> str:
         {
             "run": curve.number,
             **curve.settings,
-            "epochs": f"{curve.measured_at[-1]:.1f}",
+            "train_size": f"{curve.settings['train_size']:,}",
+            "epochs": f"{round(curve.measured_at[-1], 1):g}",
             "training loss": f"{curve.train[-1].loss:.3f}",
             "validation loss": f"{curve.valid[-1].loss:.3f}",
             "validation accuracy": f"{curve.valid[-1].accuracy:.2%}",
