@@ -393,6 +393,12 @@ def the_minimum_is_flat(text):
 # ---------------------------------------------------------------- lesson 6
 
 
+def images_are_luck_too(text):
+    ((of_seeds, of_images, both),) = numbers(text, r"luck of the seeds ± #, luck of the images ± #, both ± #")
+    assert 0.1 < of_images < 0.4, "of a size that matters"
+    assert abs(both - math.hypot(of_seeds, of_images)) < 0.015
+
+
 def weight_decay_takes_dead_units(text):
     """Some units are dead in both networks; only weight decay takes their weights away."""
     rows = numbers(text, r"weight decay #: # of 128 units are dead, mean norm of their weights #; of the others #")

@@ -65,6 +65,7 @@ MAY_IMPORT = {
         "predictions",
         "quick",
         "runs",
+        "training",
     },
     "labs.sweep.__main__": {"labs.ledger", "labs.sweep.grid", "labs.sweep.work", "runs"},
     "widgets.panel": {"plots"},
@@ -76,6 +77,7 @@ MAY_IMPORT = {
     "widgets.clinic": {
         "data",
         "labs.clinic",
+        "labs.kept_drawings",
         "labs.own_digits",
         "live",
         "model",

@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 
 from mnist_helpers.data import make_loader
 from mnist_helpers.labs.clinic import Shifted, adversarial_steps, change_images
+from mnist_helpers.labs.kept_drawings import keep_drawing
 from mnist_helpers.labs.own_digits import draw_strokes, drawn_digits, load_drawings, preprocess_digit
 from mnist_helpers.model import MNISTNet
 from mnist_helpers.predictions import predict
@@ -172,6 +173,19 @@ def test_the_first_epoch_is_that_of_a_training_by_hand(lab, shift):
     play(lab.train(shift=shift))
     for name, dataset in lab.sets.items():
         assert lab.runs[shift][name][0] == pytest.approx(evaluate(model, [dataset[:]]).accuracy, abs=1e-9), name
+
+
+def test_a_repair_is_measured_on_the_reader_s_own_drawings(small, monkeypatch, tmp_path):
+    monkeypatch.setenv("MNIST_RUNS_DIR", str(tmp_path))
+    monkeypatch.setattr(RepairLab, "EPOCHS", 1)
+    for digit in (3, 7):  # the same picture twice, so one of the labels is wrong
+        keep_drawing(draw_strokes(load_drawings()["7, wide"]), digit)
+    lab = repair_lab(small)
+    play(lab.train(shift=0))
+    own = lab.sets["your drawings, not centred"]
+    assert own.tensors[1].tolist() == [3, 7] and list(lab.sets)[:3] == SETS
+    right = lab.runs[0]["your drawings, not centred"][-1]
+    assert right in (0, 0.5) and words_of(lab).endswith(f", your drawings, not centred {right:.1%}.")
 
 
 def test_the_steps_of_a_repair_and_others_take_no_random_numbers_from_each_other(lab):

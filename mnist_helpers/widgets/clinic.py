@@ -14,6 +14,7 @@ from torch.utils.data import TensorDataset
 
 from mnist_helpers.data import MNISTData, make_loader
 from mnist_helpers.labs.clinic import Shifted, adversarial_steps, change_images, mc_dropout
+from mnist_helpers.labs.kept_drawings import kept_drawings
 from mnist_helpers.labs.own_digits import drawn_digits
 from mnist_helpers.live import OwnRandomNumbers, live_steps
 from mnist_helpers.model import MNISTNet
@@ -183,6 +184,8 @@ class RepairLab(LivePanel):
             "validation, shifted by up to 4": TensorDataset(shifted, labels),
             "example drawings, not centred": drawn_digits(("center",)),
         }
+        if len(own := kept_drawings(("center",))):
+            self.sets["your drawings, not centred"] = own
         controls = {"shift": widgets.IntSlider(4, 0, 6, description="random shifts, up to", **WIDE)}
         super().__init__(controls, self.draw_runs, (10.5, 3.6), "Train")
 
@@ -213,7 +216,7 @@ class RepairLab(LivePanel):
         """The run with this shift, epoch by epoch; and the last epoch of all runs so far against their shift."""
         over_epochs, over_shifts = figure.subplots(1, 2, sharey=True)
         ends = dict(sorted(self.runs.items()))
-        styles = zip(self.sets, (COLORS["valid"], "#CC79A7", "#004000"), ("s-", "o--", "^:"))
+        styles = zip(self.sets, (COLORS["valid"], "#CC79A7", "#004000", "#8000E0"), ("s-", "o--", "^:", "D-."))
         for name, color, style in styles:
             curve = self.runs.get(shift, {}).get(name, [])
             over_epochs.plot(range(1, len(curve) + 1), curve, style, color=color, label=name)
@@ -235,6 +238,7 @@ def repair_lab(data: MNISTData) -> RepairLab:
     """Train live on 3,000 images that are shifted at random, by as much as the slider says.
 
     Control: `shift` (0 to 6 pixels). Accuracy is measured on 1,000 validation images, on the same shifted by up to 4
-    pixels, and on the shipped drawings. `await lab.train(shift=4)` does from a cell what the button does.
+    pixels, on the shipped drawings and on those that you kept (`keep_drawing`), if any. `await lab.train(shift=4)`
+    does from a cell what the button does.
     """
     return RepairLab(data)
