@@ -75,6 +75,7 @@ NO_RESULTS = {
         r"(close to|near) 10 %": CHANCE,
     },
     "03b_training": {
+        r"Near 0\.1, because": CHANCE,
         r"\| 1 \| 0\.5 \| 0\.1 \| 0\.01 \|": "examples of probabilities",
         r"\| 0 \| 0\.69 \| 2\.30 \| 4\.61 \|": "−ln of these probabilities",
         r"[Aa]bout nine of ten": "held by a_linear_layer_reads_nine_of_ten",
