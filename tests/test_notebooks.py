@@ -433,6 +433,27 @@ def test_lesson_6_says_what_early_stopping_keeps(best):
             assert 0.85 * epochs[1] < epochs[0] <= epochs[1], "the best epoch or a little before"
 
 
+def test_lesson_6_says_that_early_stopping_does_not_replace_regularization(runs):
+    kept = kept_by_early_stopping(patience=5)
+    ways = {"stopped": (kept, NEITHER), "recipe": (runs, BOTH), "both": (kept, BOTH)}
+
+    def values(name, column, size):
+        moment, change = ways[name]
+        return select(moment, **change, train_size=size).set_index("seed")[column]
+
+    for size in SIZES:
+        losses = {name: values(name, "test_loss", size).mean() for name in ways}
+        assert min(losses, key=losses.get) == "both"
+    for size in (500, 2_000):
+        assert sign(values("stopped", "test_loss", size) - values("recipe", "test_loss", size)) == -1
+        before = select(runs, **NEITHER, train_size=size)["test_loss"].mean()
+        drops = [before - values(name, "test_loss", size).mean() for name in ("stopped", "recipe")]
+        assert drops[0] > 1.4 * drops[1], "far more"
+    plain = {size: select(runs, **NEITHER, train_size=size).set_index("seed")["test_accuracy"] for size in SIZES}
+    costs = [sign(values("stopped", "test_accuracy", size) - plain[size]) for size in SIZES]
+    assert costs == [0, -1, -1, 0]
+
+
 def test_lesson_6_says_what_the_patience_changes(best):
     hasty, patient = kept_by_early_stopping(patience=1), kept_by_early_stopping(patience=10)
     for size in SIZES:
