@@ -90,7 +90,7 @@ def test_what_a_reason_says_to_hold_it_is_there(name, pattern):
 
 def test_a_reason_counts_for_its_own_text_and_for_whole_numbers():
     reported, elsewhere = NO_RESULTS["06_regularization_lab"], NO_RESULTS["05_predictions"]
-    sentence = "a test error of 1.60 % for a network"
+    sentence = "without dropout | 1.60 % | a network"
     assert unmarked(sentence, reported) == [] and unmarked(sentence, elsewhere) == ["1.60 %"]
     for other in ("21.60 %", "1.605 %", "1.6 %", "1,1.60 %"):
         assert unmarked(sentence.replace("1.60 %", other), reported)
