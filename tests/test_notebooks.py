@@ -512,13 +512,20 @@ def test_lesson_6_says_what_its_solutions_print(runs, best):
 
 
 def test_lesson_6_says_what_width_does(runs, best):
-    def step(moment, column, network):
-        net = {"network": network, "weight_decay": 0.0}
-        return sign(paired_differences(moment, column, {**net, "dropout": 0.5}, {**net, "dropout": 0.0}))
-
-    assert [step(moment, "valid_accuracy", "MNISTNet") for moment in (runs, best)] == [-1, -1]
-    assert [step(runs, column, "wide") for column in ("valid_loss", "valid_accuracy")] == [-1, 1]
-    assert [step(best, column, "wide") for column in ("valid_loss", "valid_accuracy")] == [0, 0]
+    mnist_net, kept = {"weight_decay": 0.0}, kept_by_early_stopping(patience=5)
+    dropped = {"network": "wide_drops_pixels", "dropout": 0.5, "weight_decay": 0.0}
+    plain = {"network": "wide", "dropout": 0.0, "weight_decay": 0.0}
+    for moment in (runs, best):
+        pairs = paired_differences(
+            moment, "valid_accuracy", {**mnist_net, "dropout": 0.5}, {**mnist_net, "dropout": 0.0}
+        )
+        assert sign(pairs) == -1, "it costs MNISTNet accuracy"
+    gains = [paired_differences(moment, "test_accuracy", dropped, plain) for moment in (runs, best, kept)]
+    assert [len(pairs) for pairs in gains] == [10] * 3 and [sign(pairs) for pairs in gains] == [0, 1, 1]
+    for moment in (runs, best, kept):
+        assert sign(paired_differences(moment, "test_loss", dropped, plain)) == -1
+    epochs = [select(best, **settings)["epoch"].mean() for settings in (plain, dropped)]
+    assert epochs[0] < 5 < 10 < epochs[1], "it can go on learning"
 
 
 def test_lesson_6_says_what_else_regularizes(runs, best):
