@@ -159,6 +159,12 @@ def test_told_as_a_lesson(path):
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_no_phrase_is_said_twice_in_a_row(path):
+    for cell in markdown_cells(read(path)):
+        assert not (found := re.search(r"(\b\w[^\n]{15,})\s*\1", cell.source)), found
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_cells_are_short(path):
     notebook = read(path)
     lines = sorted(
