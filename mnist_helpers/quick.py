@@ -8,6 +8,8 @@ from itertools import chain, islice
 import torch
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset, default_convert
 
+CPU = torch.device("cpu")
+
 
 def flushes_denormals() -> bool:
     """Whether this thread counts numbers below about 1e-38 (denormals) as zero."""
@@ -34,13 +36,15 @@ def quick_settings(threads: int = 1) -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class WholeBatches:
-    """The batches of a loader that `make_loader` made, `join` of them at a time.
+    """The batches of a loader that `make_loader` made, `join` of them at a time, on `device`.
 
-    DataLoader does the same and more, which takes longer than a small network's arithmetic.
+    DataLoader does the same and more, which takes longer than a small network's arithmetic. All images go to the device
+    at once: MNIST fits into any GPU, and a copy for each batch takes longer.
     """
 
     loader: DataLoader
     join: int = 1
+    device: torch.device = CPU
 
     @property
     def generator(self) -> torch.Generator:
@@ -49,14 +53,15 @@ class WholeBatches:
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, ...]]:
         iter(self.loader)  # draws a number from the generator, as each pass of a DataLoader does
-        batches, tensors = iter(self.loader.sampler), self.loader.dataset.tensors  # type: ignore[attr-defined]
+        tensors = [tensor.to(self.device) for tensor in self.loader.dataset.tensors]  # type: ignore[attr-defined]
+        batches = iter(self.loader.sampler)
         while rows := list(chain.from_iterable(islice(batches, self.join))):
-            where = torch.tensor(rows)
-            yield tuple(tensor.index_select(0, where.to(tensor.device)) for tensor in tensors)
+            where = torch.tensor(rows, device=self.device)
+            yield tuple(tensor.index_select(0, where) for tensor in tensors)
 
 
-def whole_batches(loader: Iterable, size: int = 1) -> Iterable:
-    """The batches of `loader`, or several of them as one, up to `size` examples.
+def whole_batches(loader: Iterable, size: int = 1, device: torch.device = CPU) -> Iterable:
+    """The batches of `loader` on `device`, or several of them as one, up to `size` examples.
 
     A loader that `make_loader` did not make from a TensorDataset comes back as it is.
     """
@@ -66,5 +71,5 @@ def whole_batches(loader: Iterable, size: int = 1) -> Iterable:
         and type(loader.sampler) is BatchSampler
         and (loader.batch_size, loader.num_workers, loader.collate_fn) == (None, 0, default_convert)
     ):
-        return WholeBatches(loader, max(1, size // loader.sampler.batch_size))
+        return WholeBatches(loader, max(1, size // loader.sampler.batch_size), device)
     return loader

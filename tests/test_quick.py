@@ -43,6 +43,14 @@ def test_several_batches_come_as_one_with_the_examples_in_the_same_order(size, l
     assert torch.equal(torch.cat([images for images, _ in joined]).flatten(), expected.float())
 
 
+def test_the_batches_are_on_the_device_that_is_asked_for():
+    here, elsewhere = [
+        next(iter(whole_batches(seeded_loader(3), device=torch.device(name)))) for name in ("cpu", "meta")
+    ]
+    assert [tensor.device.type for tensor in (*here, *elsewhere)] == ["cpu"] * 2 + ["meta"] * 2
+    assert [tensor.shape for tensor in here] == [tensor.shape for tensor in elsewhere]
+
+
 def test_a_sampler_that_takes_some_examples_is_followed():
     batches = BatchSampler(SubsetRandomSampler([1, 4, 7]), batch_size=2, drop_last=False)
     (joined,) = whole_batches(DataLoader(TEN, sampler=batches, batch_size=None), 1024)

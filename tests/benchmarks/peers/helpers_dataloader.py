@@ -6,5 +6,5 @@ from . import helpers
 
 
 def epochs(task):
-    mnist_helpers.training.whole_batches = lambda loader, size=1: loader
+    mnist_helpers.training.whole_batches = lambda loader, size=1, device=None: loader
     return helpers.epochs(task)
