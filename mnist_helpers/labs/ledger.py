@@ -2,7 +2,9 @@
 
 import zlib
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -52,9 +54,15 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
     Numbers keep six significant digits; that is enough to tell how many of 60,000 images an accuracy stands for.
     """
-    packing = {"method": "gzip", "mtime": 0} if path.suffix == ".gz" else None
     with complete_file(path) as file:
-        table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", compression=packing)
+        put_table(table, file, packed=path.suffix == ".gz")
+
+
+def put_table(table: pd.DataFrame, file: BinaryIO, packed: bool) -> None:
+    """Write a table as CSV into an open file."""
+    packing = {"method": "gzip", "mtime": 0} if packed else None
+    table.to_csv(file, index=False, float_format="%.6g", lineterminator="\n", compression=packing)
+    file.flush()
 
 
 def read_table(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
@@ -77,10 +85,15 @@ def read_table(path: Path, columns: Iterable[str] = COLUMNS) -> pd.DataFrame:
 
 
 def write_ledger(ledger: pd.DataFrame, folder: Path) -> None:
-    """Write a table with all `COLUMNS` as two: `runs.csv.gz` and `epochs.csv.gz`, which the number `run` connects."""
+    """Write a table with all `COLUMNS` as two: `runs.csv.gz` and `epochs.csv.gz`, which the number `run` connects.
+
+    Both get their names when both are written; where one cannot be, the older ledger stays.
+    """
     numbered = ledger.assign(run=ledger.groupby(SETTINGS, sort=False).ngroup())
-    for name, columns in TABLES.items():
-        write_table(numbered[columns].drop_duplicates(), folder / f"{name}.csv.gz")
+    with ExitStack() as both:
+        for name, columns in TABLES.items():
+            file = both.enter_context(complete_file(folder / f"{name}.csv.gz"))
+            put_table(numbered[columns].drop_duplicates(), file, packed=True)
 
 
 def gather(folder: Path) -> pd.DataFrame:
