@@ -51,6 +51,12 @@ def check_examples(images: torch.Tensor, labels: torch.Tensor, some: bool = True
         raise ValueError(f"images must be (n, 1, 28, 28) floats and labels n whole numbers from 0 to 9, got {got}")
 
 
+def check_batches(batches: list[tuple[Any, int]]) -> None:
+    """Raise ValueError when there is no batch; each comes with its number of examples."""
+    if sum(size for _, size in batches) == 0:
+        raise ValueError("the loader gave no examples: its dataset is empty, or it can be read only once")
+
+
 def check_some(predictions: Sized, bins: object = None) -> None:
     """Raise ValueError when there is no prediction."""
     if len(predictions) == 0:

@@ -1,6 +1,8 @@
 """A training step recorded once on an NVIDIA GPU and repeated from there (a CUDA graph): the same step in less time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +11,7 @@ from torch.optim import Adam, Optimizer
 
 from mnist_helpers.model import MNISTNet
 
+Metrics = TypeVar("Metrics")
 LAYERS = {MNISTNet, nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout}
 HOOKS = ["_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"]
 HOOKS += ["_post_accumulate_grad_hooks"]
@@ -56,24 +59,53 @@ def is_recordable(model: nn.Module, optimizer: Optimizer, loss_function: Callabl
     )
 
 
-def record_step(model: nn.Module, images: Tensor, labels: Tensor, optimizer: Optimizer) -> Recording:
-    """Record a step with batches of this shape; it isn't done yet. The optimizer must have made a step before."""
+def recorded_steps(
+    metrics: Callable[[float, float], Metrics],
+    check: Callable[[float, str], None],
+    model: nn.Module,
+    loader: Iterable,
+    optimizer: Optimizer,
+    loss_function: Callable[..., Tensor],
+) -> Iterator[tuple[Metrics, int]]:
+    """`train_steps` in less time, where `is_recordable` says yes: its second step is recorded, and then repeated.
+
+    The first step, which readies the optimizer, and batches of another size are done as they come.
+    `metrics` makes what a step yields from loss and accuracy; `check` raises for a loss that is no number, as there.
+    """
+    device, recording, size = next(model.parameters()).device, None, 0
 
     def step(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         # the lines of train_step, without reading the two numbers
         model.train()  # dropout on
         logits = model(images)  # (batch, 10), before softmax
-        loss = F.cross_entropy(logits, labels)  # a mean over the batch
+        loss = loss_function(logits, labels)  # a mean over the batch
         optimizer.zero_grad()  # forget the gradients of the last step
         loss.backward()  # compute the new ones
         optimizer.step()  # change the weights
         correct = (logits.argmax(dim=1) == labels).sum()
         return loss.detach(), correct
 
+    for number, (images, labels) in enumerate(loader, start=1):
+        images, labels = images.to(device), labels.to(device)
+        if number > 1 and len(labels) == size:
+            if recording is None:
+                with capturable(optimizer):
+                    recording = Recording(step, images, labels)
+            loss, correct = recording(images, labels)
+        else:
+            loss, correct = step(images, labels)
+            size = size or len(labels)
+        check(loss.item(), f"at step {number}")
+        yield metrics(loss.item(), correct.item() / len(labels)), len(labels)
+
+
+@contextmanager
+def capturable(optimizer: Optimizer) -> Iterator[None]:
+    """Within a `with` block the optimizer's step may be recorded, which PyTorch refuses else."""
     for group in optimizer.param_groups:
-        group["capturable"] = True  # PyTorch records no optimizer without it
+        group["capturable"] = True
     try:
-        return Recording(step, images, labels)
+        yield
     finally:
         for group in optimizer.param_groups:
             group["capturable"] = False

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from mnist_helpers.checks import check_whole, checked
+from mnist_helpers.checks import check_batches, check_whole, checked
 from mnist_helpers.quick import quick_settings, whole_batches
-from mnist_helpers.recording import is_recordable, record_step
+from mnist_helpers.recording import is_recordable, recorded_steps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,12 +177,6 @@ def train_step(
     return Metrics(loss.item(), correct.item() / len(labels))
 
 
-def check_batches(batches: list[tuple[Metrics, int]]) -> None:
-    """Raise ValueError when there is no batch."""
-    if sum(size for _, size in batches) == 0:
-        raise ValueError("the loader gave no examples: its dataset is empty, or it can be read only once")
-
-
 @checked(check_batches)
 def weighted_mean(batches: list[tuple[Metrics, int]]) -> Metrics:
     """The mean of the batches' metrics, each batch weighing as much as it has examples.
@@ -205,27 +200,6 @@ def train_steps(
     device = device_of(model)
     for step, (images, labels) in enumerate(loader, start=1):
         metrics = train_step(model, images.to(device), labels.to(device), optimizer, loss_function)
-        check_finite(metrics.loss, f"at step {step}")
-        yield metrics, len(labels)
-
-
-def recorded_steps(
-    model: nn.Module, loader: Iterable, optimizer: Optimizer, loss_function: Loss = F.cross_entropy
-) -> Iterator[tuple[Metrics, int]]:
-    """`train_steps` in less time, where `is_recordable` says yes: a step is recorded and then repeated.
-
-    The first step, and a batch of another size than the first, are done by `train_step`.
-    """
-    device, recording, size = device_of(model), None, 0
-    for step, (images, labels) in enumerate(loader, start=1):
-        images, labels = images.to(device), labels.to(device)
-        if step == 1 or len(labels) != size:
-            metrics = train_step(model, images, labels, optimizer, loss_function)
-            size = size or len(labels)
-        else:
-            recording = recording or record_step(model, images, labels, optimizer)
-            loss, correct = recording(images, labels)
-            metrics = Metrics(loss.item(), correct.item() / len(labels))
         check_finite(metrics.loss, f"at step {step}")
         yield metrics, len(labels)
 
@@ -311,8 +285,8 @@ def epoch_steps(
 ) -> Iterator[tuple[Metrics, int]]:
     """`train_steps` of one epoch; at the end of them measures the model and adds the epoch to `history`."""
     started, batches = time.perf_counter(), []
-    steps = recorded_steps if is_recordable(model, optimizer, loss_function) else train_steps
-    device = device_of(model)
+    device, recordable = device_of(model), is_recordable(model, optimizer, loss_function)
+    steps = partial(recorded_steps, Metrics, check_finite) if recordable else train_steps
     for batch in steps(model, whole_batches(train_loader, device=device), optimizer, loss_function):
         batches.append(batch)
         yield batch
