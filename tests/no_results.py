@@ -20,7 +20,6 @@ NO_RESULTS = {
         r"up to 100 MB": "a bound",
         r"95 % interval": INTERVAL,
         r"dropout 0\.7 against 0\.2": A_SETTING,
-        r"where dropout is 0\.7": A_SETTING,
         r"runs with dropout 0\.2": A_SETTING,
         r"Weight decay 1e-4": A_SETTING,
         r"three thousandths of the axes": "a setting of the tests",

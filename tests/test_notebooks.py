@@ -481,7 +481,7 @@ def test_lesson_6_says_what_too_much_does(runs, best):
     assert [step(moment, "valid_loss", 500) for moment in (runs, best)] == [-1, 1], "the sign depends on the moment"
     for moment, direction in ((runs, -1), (best, 1)):
         pairs = pairs_of(moment, "valid_loss", 500, {"dropout": 0.7}, {})
-        assert len(pairs) == 5 and (direction * pairs > 0).all(), "all five pairs agree"
+        assert len(pairs) == 10 and (direction * pairs > 0).all(), "all ten pairs agree"
         for size in (2_000, 10_000, 48_000):
             assert step(moment, "valid_loss", size) == 1 and step(moment, "valid_accuracy", size) == -1
         accuracy = pairs_of(moment, "valid_accuracy", 48_000, {"dropout": 0.7}, {})
