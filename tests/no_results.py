@@ -168,6 +168,7 @@ NO_RESULTS = {
         r"epoch is half of that after": "held by test_lesson_6_says_what_the_ledger_shows_at_full_size",
         r"only 0\.1, a thousand times as": "held by test_lesson_6_says_what_weight_decay_does",
         r"\| 1\.(60|25|06) %": "reported by the paper that the table names",
+        r"It is below 0\.05 where": "the usual bound of a p-value",
         r"0\.01, 0\.02 and 0\.03 become 3 × 0\.01 = 0\.03, 2 × 0\.02 = 0\.04 and again 0\.04, as 1 × 0\.03": THEORY,
         r"section 7\.4": "a section of that paper",
         r"up to 0\.1 in AdamW": A_SETTING,

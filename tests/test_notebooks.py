@@ -450,6 +450,7 @@ def test_lesson_6_says_that_early_stopping_does_not_replace_regularization(runs)
         before = select(runs, **NEITHER, train_size=size)["test_loss"].mean()
         drops = [before - values(name, "test_loss", size).mean() for name in ("stopped", "recipe")]
         assert drops[0] > times * drops[1], "far more with 500 images, clearly more with 2,000"
+    assert sign(values("stopped", "test_loss", 48_000) - values("recipe", "test_loss", 48_000)) == 1
     plain = {size: select(runs, **NEITHER, train_size=size).set_index("seed")["test_accuracy"] for size in SIZES}
     costs = [sign(values("stopped", "test_accuracy", size) - plain[size]) for size in SIZES]
     assert costs == [0, -1, -1, 0]
