@@ -165,7 +165,7 @@ NO_RESULTS = {
         r"1e-3 against 1e-4": A_SETTING,
         r"we train twice": "how many runs the cell makes",
         r"1e-4 (is so small|in Adam the|leaves the norm|gives in Adam)": A_SETTING,
-        r"epoch is half of that after": "held by test_lesson_6_says_what_the_ledger_shows_at_full_size",
+        r"about half of those after": "held by test_lesson_6_says_what_the_ledger_shows_at_full_size",
         r"only 0\.1, a thousand times as": "held by test_lesson_6_says_what_weight_decay_does",
         r"\| 1\.(60|25|06) %": "reported by the paper that the table names",
         r"It is below 0\.05 where": "the usual bound of a p-value",
@@ -212,6 +212,7 @@ NO_RESULTS = {
         r"learning rate of 0\.1": A_SETTING,
     },
     "09_scaling_out": {
+        r"with 8 workers an eighth of": "what the next cell prints",
         r"ratio of 0\.5": "what would be ideal, by theory",
         r"1 GB of": "said by the guidelines that the sentence links",
         r"above 2 GB": "said by the guidelines that the sentence links",

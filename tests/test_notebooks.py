@@ -465,8 +465,10 @@ def test_lesson_6_says_what_the_patience_changes(best):
         epochs = [select(moment, train_size=size)["epoch"].mean() for moment in (hasty, best)]
         assert epochs[0] < 0.75 * epochs[1], "earlier epochs"
     assert [sign(pairs_of(hasty, "test_loss", size, BOTH)) for size in SIZES] == [0, -1, -1, 0]
-    same = patient.set_index(SETTINGS)["epoch"] == best.set_index(SETTINGS)["epoch"]
-    assert 0.9 < same.mean() < 1, "of nearly every run"
+    for size in SIZES:
+        for change in (BOTH, NEITHER):
+            kept, lowest = [select(rows, **change, train_size=size)["epoch"].tolist() for rows in (patient, best)]
+            assert kept == lowest and len(kept) == 10, "of each of these runs"
 
 
 def test_lesson_6_says_how_many_images_the_recipe_is_worth():
