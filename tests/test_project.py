@@ -320,6 +320,6 @@ def test_each_line_of_the_readme_s_table_of_faults_names_a_test():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     section = readme.partition("## What happens when something goes wrong")[2].partition("\n## ")[0]
     lines = [line.split(" | ") for line in section.splitlines() if line.startswith("| ")][1:]
-    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     named = [re.fullmatch(r"`(test_\w+)` \|", line[2])[1] for line in lines]
     assert len(named) == len(set(named)) > 15 and [name for name in named if f"def {name}(" not in tests] == []

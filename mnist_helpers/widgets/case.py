@@ -19,8 +19,8 @@ from mnist_helpers.widgets.panel import NARROW, WIDE, Panel
 OPEN = "not yet chosen"
 RIGHT = "#005F46"
 ROWS = {  # label and format of each number that is shown with what is usual
-    "first_step": ("loss of the first step", ".2f"),
-    "highest_step": ("highest step of epoch 1", ".2f"),
+    "first_step": ("loss of the first step", ".3f"),
+    "highest_step": ("highest step of epoch 1", ".3f"),
     "lowest_step": ("lowest step", ".2f"),
     "last_steps": ("mean step of epoch 10", ".2f"),
     "train_loss": ("training loss", ".2f"),

@@ -156,7 +156,7 @@ class LedgerExplorer(LivePanel):
             ax.locator_params(nbins=4)  # ticks take most of the time of a redraw
         if axes[1].lines:
             axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=13)  # inside it would hide a curve
-        axes[1].yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes[1].yaxis.set_major_formatter(PercentFormatter(1))
         return self.describe(point)
 
     def describe(self, point: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ from mnist_helpers.widgets.panel import Panel
 from panels import choices, equal_weights, problem_of, state_of
 from small_ledger import made_ledger
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 # ---------------------------------------------------------------- runs and the ledger on the disk
 

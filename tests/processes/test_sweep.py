@@ -28,7 +28,7 @@ from mnist_helpers.labs.sweep.__main__ import main
 from mnist_helpers.predictions import expected_calibration_error, predict
 from mnist_helpers.training import DivergedError, evaluate
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WAIT = 300  # seconds after which a test gives up; far more than needed, as other programs may keep the machine busy
 POSIX = pytest.mark.skipif(os.name == "nt", reason="stops programs by signals of POSIX")
 QUICK = [Setting(train_size=200, epochs=1, seed=seed) for seed in range(3)]
