@@ -614,14 +614,17 @@ def test_lesson_7_says_what_preprocessing_does():
 
 
 def test_lesson_7_says_how_ten_networks_read_other_hands():
-    rows = rows_of_lesson_7(r"([\w, ×]+?) +ten networks ([\d.]+) ± ([\d.]+) %, from ([\d.]+) to ([\d.]+) %; ours by")
+    rows = rows_of_lesson_7(
+        r"([\w, ×]+?) +ten networks ([\d.]+) ± ([\d.]+) %, from ([\d.]+) to ([\d.]+) %; ours ([\d.]+)%"
+    )
     assert list(rows) == ["MNIST", "MNIST, 8 × 8", "other hands, 8 × 8", "drawings"]
     mnist, shrunk, others, _ = [mean for mean, *_ in rows.values()]
     assert mnist - shrunk > 2 and shrunk - others > mnist - shrunk, "the other hands cost more"
-    spread = {name: highest - lowest for name, (_, _, lowest, highest) in rows.items()}
+    spread = {name: highest - lowest for name, (_, _, lowest, highest, _) in rows.items()}
     assert max(list(spread)[:3], key=spread.get) == "other hands, 8 × 8" and spread["MNIST"] < 2, "nearly equal there"
     ((ours,),) = stored_numbers("07_your_own_digits", r"\n +nothing +([\d.]+)")
-    assert 100 * ours == pytest.approx(rows["other hands, 8 × 8"][2], abs=0.06), "ours is the worst"
+    _, _, lowest, _, again = rows["other hands, 8 × 8"]
+    assert 100 * ours == pytest.approx(lowest, abs=0.06) and again == lowest, "ours is the worst"
 
 
 def test_lesson_7_says_what_ten_networks_miss():
@@ -636,14 +639,19 @@ def test_lesson_7_says_what_ten_networks_miss():
     assert len(doubts) == 15 and listed == sum(missed == 10 for _, missed, _ in doubts) and hard == all_ten > 3 * listed
     assert {row: answer for row, _, answer in doubts}[6651] != 6, "most networks say something else than people"
     pairs = rows_of_lesson_7(r"\n(\d read as \d) +([\d.]+) +([\d.]+) +(\d+) +(\d+)")
-    assert len(pairs) == 8 and all(fewest >= 1 for _, _, fewest, _ in pairs.values()), "each network makes each of them"
+    eight, others = list(pairs.values())[:8], list(pairs)[8:]
+    assert others == ["1 read as 8", "2 read as 3"] and all(fewest >= 1 for *_, fewest, _ in eight), "each makes each"
+    frequent = {
+        f"{true:g} read as {answer:g}" for true, answer in of_lesson_5(r"mistake: a (\d) read as (\d), \d+ times")
+    }
+    assert frequent == set(others) and max(pairs[name][0] for name in others) < min(mean for mean, *_ in eight)
 
 
 def test_lesson_7_says_what_changes_do():
     ((shifted, whole), (turned, _)) = stored_numbers(
         "07_your_own_digits", r"images changed by .*accuracy ([\d.]+)%, unchanged ([\d.]+)%"
     )
-    assert shifted < 50 < turned < whole - 20, "a shift by 4 leaves less than half"
+    assert 0.4 * whole < shifted < 50 < turned < whole - 20, "a shift by 4 leaves less than half"
 
 
 def test_lesson_7_says_how_little_it_takes():
