@@ -205,8 +205,9 @@ def the_gap_stays(text):
     for last_loss, best_loss, *_, last_gap, best_gap in means.values():
         assert best_loss < last_loss and best_gap < last_gap, "it grows until the last epoch"
         assert best_gap > means["neither"][4] / 2, "it stays large"
-    assert max(means["both"][4], means["dropout alone"][4]) < means["neither"][4], "with dropout by less"
-    assert means["neither"][3] < means["neither"][2] + 0.003, "its accuracy is no better at the best epoch"
+    grown = {name: values[4] - values[5] for name, values in means.items()}
+    assert max(grown["both"], grown["dropout alone"]) < grown["neither"], "with dropout by less"
+    assert means["neither"][3] <= means["neither"][2], "its accuracy is no better at the best epoch"
     assert means["neither"][0] - means["neither"][1] > 0.03, "the loss rises clearly"
     assert max(means["both"][0], means["dropout alone"][0]) < means["neither"][0]
 
