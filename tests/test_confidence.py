@@ -37,6 +37,13 @@ def test_risk_counts_the_wrong_among_the_most_confident():
     assert wrong.tolist() == pytest.approx([0, 1 / 2, 1 / 3, 2 / 4])
 
 
+def test_among_equal_confidences_the_order_stays():
+    right = [number % 3 == 0 for number in range(1000)]
+    answered, wrong = risk_coverage(said([0.8] * 1000, right))
+    expected = [sum(not each for each in right[:number]) / number for number in range(1, 1001)]
+    assert wrong.tolist() == pytest.approx(expected)
+
+
 def test_auroc_counts_the_pairs_in_the_right_order():
     """Of the pairs of a right and a wrong answer, 0.9 beats both wrong ones and 0.7 one of them."""
     assert auroc(FOUR) == 3 / 4

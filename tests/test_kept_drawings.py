@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mnist_helpers.labs.kept_drawings import drawings_folder, keep_drawing, kept_drawings
 from mnist_helpers.labs.own_digits import NoDigitError, draw_strokes, load_drawings, preprocess_digit
@@ -21,6 +22,11 @@ def test_what_is_kept_comes_back_as_a_test_set(tmp_path):
         images, labels = kept_drawings(left_out, tmp_path).tensors
         expected = torch.stack([preprocess_digit(picture, left_out) for picture in (THREE, SEVEN, SEVEN)])
         assert labels.tolist() == [3, 7, 7] and torch.allclose(images, expected, atol=0.02)
+
+
+def test_the_picture_itself_is_kept_up_to_rounding(tmp_path):
+    kept = np.asarray(Image.open(keep_drawing(SEVEN, 7, tmp_path)), dtype=float) / 255
+    assert kept.shape == SEVEN.shape and np.abs(kept - SEVEN).max() < 0.51 / 255
 
 
 def test_a_deleted_drawing_is_gone_and_no_other_is_overwritten(tmp_path):

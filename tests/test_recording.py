@@ -1,6 +1,7 @@
 """The recorded step of an NVIDIA GPU: the same steps. Without a GPU a stand-in repeats the recorded function."""
 
 import inspect
+from functools import partial
 
 import pytest
 import torch
@@ -48,6 +49,22 @@ def test_recorded_steps_are_the_steps(small, monkeypatch, batch_size):
     monkeypatch.setattr(training, "is_recordable", lambda *anything: True)
     weights, history = run(small, batch_size=batch_size)
     assert torch.equal(weights, expected[0]) and history == expected[1]
+
+
+def test_batches_of_another_size_are_done_as_they_come(small, monkeypatch):
+    monkeypatch.setattr(recording, "Recording", DoneAgain)
+    images, labels = small.train.tensors
+    batches = [(images[:size], labels[:size]) for size in (32, 32, 16, 16, 32, 8)]
+
+    def losses(steps):
+        model = MNISTNet(dropout=0.0)
+        model.load_state_dict(start)
+        found = steps(model, batches, make_optimizer(model), F.cross_entropy)
+        return [(metrics.loss, metrics.accuracy, count) for metrics, count in found]
+
+    start = MNISTNet().state_dict()
+    recorded = losses(partial(recording.recorded_steps, training.Metrics, training.check_finite))
+    assert recorded == losses(training.train_steps) and [count for *_, count in recorded] == [32, 32, 16, 16, 32, 8]
 
 
 def test_a_recorded_step_that_diverges_is_reported(small, monkeypatch):

@@ -35,7 +35,7 @@ def note_try(name: str, solved: bool) -> int:
             file.write(json.dumps(kept, indent=1).encode())
     except OSError as error:
         print(f"This try could not be kept: {error}.")
-    return max(tries, 1)
+    return tries
 
 
 def show_progress() -> None:

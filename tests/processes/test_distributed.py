@@ -14,6 +14,7 @@ import torch.distributed as dist
 
 from mnist_helpers.labs import data_parallel, scaling
 from mnist_helpers.labs.scaling import Link, Work, all_reduce_seconds, line_through, speed_up
+from mnist_helpers.training import train_epoch
 
 PATIENCE = 180  # seconds for all processes of a command
 FEW = ("--data", "sample", "--train-size", "500")
@@ -91,6 +92,22 @@ def test_the_same_command_again_trains_on(tmp_path, together):
     lines = finished(torchrun(2, path, "--epochs", 4))
     assert sum("goes on after epoch 2" in line for line in lines) == 2
     assert difference(content(path)["weights"], content(together)["weights"]) == 0
+
+
+def test_each_epoch_has_an_order_of_its_own(tmp_path, sample, monkeypatch):
+    orders = []
+
+    def noted(model, loader, optimizer):
+        orders.append(torch.cat([labels for _, labels in loader]).tolist())
+        return train_epoch(model, loader, optimizer)
+
+    monkeypatch.setattr(data_parallel, "train_epoch", noted)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        data_parallel.train_together(sample.with_train_size(100), tmp_path / "run.pt", torch.device("cpu"), epochs=3)
+    finally:
+        dist.destroy_process_group()
+    assert len({tuple(order) for order in orders}) == 3 and sorted(orders[0]) == sorted(orders[2])
 
 
 def test_shares_must_be_equal(monkeypatch, sample):
