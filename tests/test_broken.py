@@ -93,6 +93,17 @@ def test_healthy_runs_show_no_fault(healthy):
     assert [key for key, fault in FAULTS.items() for run in healthy if fault.seen(run)] == []
 
 
+def test_measured_twice_differs_where_dropout_is_left_on_and_nowhere_else(healthy, runs):
+    assert [CASES[case] for case in CASES for run in runs[case] if run["again"] != run["once_more"]] == ["eval"] * 2
+    assert all(run["recorded"] == pytest.approx(run["again"]) == run["once_more"] for run in healthy)
+
+
+def test_the_highest_step_is_that_of_the_first_epoch(digits):
+    run = run_script(script(""), digits)
+    run.steps[-1] = 9.0
+    assert symptoms(run)["highest_step"] == max(run.steps[: len(run.steps) // 10]) < 9
+
+
 @EACH_CASE
 def test_a_case_shows_its_own_fault_and_no_other_with_each_seed(case, runs):
     assert [[key for key, fault in FAULTS.items() if fault.seen(run)] for run in runs[case]] == [[CASES[case]]] * 2
