@@ -261,6 +261,14 @@ def test_one_legend_names_the_lines_and_the_gap_beside_the_curves_and_within_the
     assert box.x0 >= ax.bbox.x1 and box.x1 <= still.figure.bbox.x1
 
 
+def test_the_percentages_beside_the_accuracy_are_where_they_stand(unmoved):
+    ax = unmoved.still().figure.axes[1]
+    ax.set_yticks([0.925, 0.95, 0.975])
+    ax.figure.canvas.draw()
+    shown = [float(label.get_text().rstrip("%")) for label in ax.get_yticklabels()]
+    assert shown == pytest.approx([92.5, 95, 97.5])
+
+
 def test_points_with_as_many_images_have_the_same_limits_which_hold_the_ends_of_all_curves(unmoved, ledger):
     limits = {}
     for size, dropout, decay in itertools.product((96, 48_000), (0.0, 0.2, 0.5), (0.0, 1e-4)):
